@@ -96,6 +96,23 @@ def test_who_refuses_such_messages_at_the_carrier_is_on_the_stop_list_for_calls_
         assert known(tx, [digest])[digest][0] == "carrier_refusal"
 
 
+EITHER = SMS.replace("texts", "either").replace("channel: sms", "channel: [whatsapp, sms]")
+
+
+@pytest.mark.parametrize("by_receipt", [True, False])
+def test_a_number_without_whatsapp_still_takes_sms(stage, by_receipt):
+    stage.cascade(EITHER.replace("event: go", "event: either"))
+    number = "+77010000003"
+    bob = stage.person("bob", [], addresses={Channel.WHATSAPP: number, Channel.SMS: number})
+    if not by_receipt:
+        stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.INVALID_ADDRESS)
+    stage.event(bob, "either", n=1)
+    if by_receipt:
+        stage.receipt(bob, Kind.FAILED, value=json.dumps({"reason": "invalid_address", "code": "1"}))
+    found = {row[1]: row[3] for row in stage.rows_among("look_addresses", [bob])}
+    assert found == {Channel.WHATSAPP.code: 1, Channel.SMS.code: 0}
+
+
 def test_a_sender_whom_servers_refuse_is_held_until_somebody_has_looked(db):
     stage, office = staged(db)
     with db.write() as tx:

@@ -5,7 +5,7 @@ A row of `load_messages` is what is known of a message: its state, price, cost a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -16,6 +16,7 @@ from kaskad.engine.changes import Changes
 from kaskad.engine.world import World
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
+from kaskad.store.runs import RunKey
 
 _AGENT = Channel.AGENT_CALL.code
 
@@ -58,15 +59,19 @@ def _free(world: World, account_id: int | None) -> bool:
     return account is not None and account.price is not None and account.price.charges == ON_DELIVERY
 
 
-def note(tx: Transaction, changes: Changes, amounts: Sequence[Amount]) -> None:
-    """Count what is held more or less for these messages, and note where it has changed."""
-    runs = {
-        (run.contact_id, run.id): run.cascade_id
-        for run in run_store.load(tx, sorted({one.row[:2] for one in amounts}))
-    }
+def note(
+    tx: Transaction, changes: Changes, amounts: Sequence[Amount], cascades: Mapping[RunKey, int] | None = None
+) -> None:  # fmt: skip
+    """Count what is held more or less for these messages, and note where it has changed.
+
+    `cascades` tell of their runs which it is, where that is known.
+    """
+    if cascades is None:
+        runs = run_store.load(tx, {one.row[:2] for one in amounts})
+        cascades = {(run.contact_id, run.id): run.cascade_id for run in runs}
     for one in amounts:
         row = one.row
-        cascade_id = runs.get((row[0], row[1]))
+        cascade_id = cascades.get((row[0], row[1]))
         if cascade_id is None:  # erased since
             continue
         if one.cost is not None and one.cost != row[6]:

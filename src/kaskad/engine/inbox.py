@@ -115,9 +115,9 @@ class _MessageFacts:
         self.news: dict[RunKey, News | None] = {}
         self._costs: dict[MessageKey, int] = {}
         self._reasons: dict[MessageKey, int] = {}
-        self._spoiled: list[MessageKey] = []
+        self._spoiled: dict[MessageKey, int] = {}  # with their channels
         self._doubted: list[MessageKey] = []
-        self._closed: list[MessageKey] = []
+        self._closed: dict[MessageKey, int] = {}
         self._softened: list[tuple[MessageKey, int]] = []
         self._policed: dict[MessageKey, tuple[int, str]] = {}  # when it was sent, what the server said
         self.heard: list[Heard] = []
@@ -165,7 +165,7 @@ class _MessageFacts:
             self._changes.folded.append((*key, mask, state, cost, reasons.get(key)))
         if amounts:
             note(self._tx, self._changes, amounts)
-        spoil_addresses(self._tx, self._world, self._spoiled, self._now)
+        spoil_addresses(self._tx, self._spoiled, self._now)
         doubt_addresses(self._tx, self._doubted, self._now)
         close_addresses(self._tx, self._world, self._closed, self._now)
         soften_addresses(self._tx, self._softened, self._now)
@@ -238,11 +238,11 @@ class _MessageFacts:
             elif reason in _REASONS:
                 self._reasons[key] = _REASONS[reason]
             if reason == Reason.INVALID_ADDRESS.value:
-                self._spoiled.append(key)
+                self._spoiled[key] = row[3]
             elif reason == Reason.DOUBTFUL_ADDRESS.value:
                 self._doubted.append(key)
             elif reason == Reason.CARRIER_REFUSED.value:
-                self._closed.append(key)
+                self._closed[key] = row[3]
             elif row[3] == _EMAIL and not int(row[5]) >> arrival.kind & 1:
                 code, detail = str(more.get("code", "")), str(more.get("detail", ""))
                 if is_policy(code, detail):

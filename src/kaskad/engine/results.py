@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -27,12 +28,17 @@ from kaskad.store.runs import MessageKey, RunKey
 log = get_logger(__name__)
 
 _SENT = Kind.SENT
+_OPTED_OUT = Reason.OPTED_OUT
 _ROBOT = Channel.ROBOT_CALL.code
-_SENT_BIT = Kind.SENT.bit
+_SENT_BIT, _IN_DOUBT_BIT = Kind.SENT.bit, Kind.IN_DOUBT.bit
+_REJECTED, _REJECTED_BIT = Kind.REJECTED.value, Kind.REJECTED.bit
+_QUEUED, _SUBMITTED = MessageState.QUEUED.code, MessageState.SUBMITTED.code
+_KNOWN = 1_000  # answers of providers that are remembered as they are kept
 MAX_ATTEMPTS = 12  # proven failures in a row; the step's patience normally ends the matter before
 
 # Refusals that a later attempt, or another account, may overcome; all others end the message.
 _AGAIN = frozenset({Reason.RATE_LIMITED, Reason.TRANSIENT, Reason.AUTH})
+_OF_ADDRESSES = (Reason.INVALID_ADDRESS, Reason.DOUBTFUL_ADDRESS, Reason.CARRIER_REFUSED)
 
 
 def apply_results(
@@ -74,17 +80,23 @@ def apply_results(
         refused.append(result)
         world.limits[result.account_id].settle(now, result.reason, result.retry_after_ms)
         world.watch_breaker(result.account_id, now)
-        if result.reason is not Reason.AUTH and is_policy(result.code, result.detail):
-            account = world.accounts.get(result.account_id)
-            if account is not None and account.channel is Channel.EMAIL:
-                world.holds.sent(result.account_id, 1, now)
-                world.holds.refused(result.account_id, now, f"{result.code} {result.detail}".strip(), now)
+        _judge_sender(world, result, now)
     if costs:
         _charge(tx, changes, costs, now)
     if refused:
         _refuse(tx, world, changes, refused, now)
     changes.begin(tx, waiting)
     return touched
+
+
+def _judge_sender(world: World, result: Result, now: int) -> None:
+    """Count a mail that was refused for what its sender is."""
+    account = world.accounts.get(result.account_id)
+    if account is None or account.channel is not Channel.EMAIL or result.reason is Reason.AUTH:
+        return
+    if is_policy(result.code, result.detail):
+        world.holds.sent(result.account_id, 1, now)
+        world.holds.refused(result.account_id, now, f"{result.code} {result.detail}".strip(), now)
 
 
 def _note_ids(world: World, changes: Changes, key: MessageKey, result: Result) -> None:
@@ -102,8 +114,8 @@ def _note_ids(world: World, changes: Changes, key: MessageKey, result: Result) -
 def told_no(world: World, results: Sequence[Result]) -> list[Arrival]:
     """Return the refusals of people that their service knows of: it has heard their "no" before us."""
     found = []
-    for result in results:
-        if result.reason is not Reason.OPTED_OUT or result.accepted is not False:
+    for result in [each for each in results if each.reason is _OPTED_OUT]:
+        if result.accepted is not False:
             continue
         account = world.accounts.get(result.account_id)
         if account is not None:
@@ -145,53 +157,61 @@ def _unknown(changes: Changes, result: Result) -> None:
 def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Result], now: int) -> None:
     """Send again later where that is proven safe, else the message has failed and the run moves on."""
     keys = [(r.contact_id, r.run_id, r.step) for r in results]
-    known = {(row[0], row[1], row[2]): row for row in tx.many("load_messages", sorted(keys))}
-    bounced: list[MessageKey] = []
-    doubted: list[MessageKey] = []
-    closed: list[MessageKey] = []
+    known = {(row[0], row[1], row[2]): row for row in tx.many("load_refused", sorted(keys))}
+    blamed: dict[Reason, dict[MessageKey, int]] = {reason: {} for reason in _OF_ADDRESSES}
     released: list[Amount] = []  # nothing was accepted: nothing is held for it any more
     for result, key in zip(results, keys, strict=True):
         row = known.get(key)
-        if row is None or row[4] != MessageState.SUBMITTED.code or row[7] != result.attempt:
+        if row is None or row[4] != _SUBMITTED or row[7] != result.attempt:
             continue  # a receipt was quicker, and knows better; or another process has sent it again
-        assert result.reason is not None
-        changes.attempts.append((*key, result.attempt, result.account_id, result.at, now, result.reason.code,
+        reason = result.reason
+        assert reason is not None
+        changes.attempts.append((*key, result.attempt, result.account_id, result.at, now, reason.code,
                                  result.detail[:500]))  # fmt: skip
         lost = result.accepted is None
-        doubtful = lost or row[5] & Kind.IN_DOUBT.bit  # then no other account may be asked
+        doubtful = lost or bool(row[5] & _IN_DOUBT_BIT)  # then no other account may be asked
         if _try_again(world, result):
-            not_before = now + (result.retry_after_ms or backoff(result.attempt, f"{key}"))
-            account_id = result.account_id if doubtful else _next_account(world, result, now)
-            not_before = now if account_id != result.account_id else not_before
-            if lost:
-                changes.folded.append((*key, Kind.IN_DOUBT.bit, MessageState.QUEUED.code, None, None))
-            changes.requeued.append((*key, not_before, account_id, int(not doubtful)))
+            _queue_again(world, changes, result, key, now, doubtful=doubtful)
             if not doubtful:
-                released.append(Amount(row, MessageState.QUEUED.code, row[6], now, Change.RELEASED, 0))
-            world.has_queued(account_id, not_before)
-        elif lost or (doubtful and result.reason in _AGAIN):
+                released.append(Amount(row, _QUEUED, row[6], now, Change.RELEASED, 0))
+        elif lost or (doubtful and reason in _AGAIN):
             if not ask_for(world, changes, key, result.account_id, result.at, now):
                 _unknown(changes, result)
         else:
-            changes.facts.append((*key, Kind.REJECTED.value, "answer", result.at, _json(result)))
-            if not row[5]:  # and nothing else is known of it
-                changes.refused[key[:2]] = result.step
-            state = state_of(row[5] | Kind.REJECTED.bit)
-            reason = REDIALLED.get(result.code, result.reason) if row[3] == _ROBOT else result.reason
-            changes.folded.append((*key, Kind.REJECTED.bit, state.code, None, reason.code))
-            if (amount := turned(world, row, state.code, None, now)) is not None:
+            state = _fail(changes, result, reason, key, row)
+            if (amount := turned(world, row, state, None, now)) is not None:
                 released.append(amount)
-            if result.reason is Reason.INVALID_ADDRESS:
-                bounced.append(key)
-            elif result.reason is Reason.DOUBTFUL_ADDRESS:
-                doubted.append(key)
-            elif result.reason is Reason.CARRIER_REFUSED:
-                closed.append(key)
-    spoil_addresses(tx, world, bounced, now)
-    doubt_addresses(tx, doubted, now)
-    close_addresses(tx, world, closed, now)
+            if reason in blamed:
+                blamed[reason][key] = row[3]
+    spoil_addresses(tx, blamed[Reason.INVALID_ADDRESS], now)
+    doubt_addresses(tx, blamed[Reason.DOUBTFUL_ADDRESS], now)
+    close_addresses(tx, world, blamed[Reason.CARRIER_REFUSED], now)
     if released and any(one.row[9] for one in released):
-        note(tx, changes, released)
+        note(tx, changes, released, {row[:2]: row[11] for row in known.values()})
+
+
+def _queue_again(
+    world: World, changes: Changes, result: Result, key: MessageKey, now: int, *, doubtful: bool
+) -> None:
+    """Let a message that was refused for now be handed over later, by another account where that may be."""
+    not_before = now + (result.retry_after_ms or backoff(result.attempt, f"{key}"))
+    account_id = result.account_id if doubtful else _next_account(world, result, now)
+    not_before = now if account_id != result.account_id else not_before
+    if result.accepted is None:
+        changes.folded.append((*key, _IN_DOUBT_BIT, _QUEUED, None, None))
+    changes.requeued.append((*key, not_before, account_id, int(not doubtful)))
+    world.has_queued(account_id, not_before)
+
+
+def _fail(changes: Changes, result: Result, reason: Reason, key: MessageKey, row: Row) -> int:
+    """Note that a message was refused for good; return its state since."""
+    changes.facts.append((*key, _REJECTED, "answer", result.at, _json(result)))
+    if not row[5]:  # and nothing else is known of it
+        changes.refused[key[:2]] = result.step
+    state = state_of(row[5] | _REJECTED_BIT).code
+    told = REDIALLED.get(result.code, reason) if row[3] == _ROBOT else reason
+    changes.folded.append((*key, _REJECTED_BIT, state, None, told.code))
+    return state
 
 
 def ask_for(
@@ -226,9 +246,10 @@ def _next_account(world: World, result: Result, now: int) -> int:
 
 
 def _json(result: Result) -> str:
-    told = {
-        "reason": result.reason.value if result.reason else "",
-        "code": result.code,
-        "detail": result.detail[:500],
-    }
+    return _told(result.reason, result.code, result.detail[:500])
+
+
+@lru_cache(_KNOWN)
+def _told(reason: Reason | None, code: str, detail: str) -> str:
+    told = {"reason": reason.value if reason else "", "code": code, "detail": detail}
     return msgspec.json.encode(told).decode()

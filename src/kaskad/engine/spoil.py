@@ -8,7 +8,7 @@ away) end an address when they do so on three days within thirty.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -17,7 +17,6 @@ from kaskad.domain.entering import ADDRESS_CHANNEL
 from kaskad.domain.terms import Channel, MessageState, Reason, Suppressed
 from kaskad.engine.world import World
 from kaskad.store import contacts, suppressions
-from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import MessageKey
 
@@ -39,36 +38,29 @@ _decode = msgspec.json.Decoder(_Went).decode
 _reason = msgspec.json.Decoder(_Why).decode
 
 
-def _place(channel: Channel) -> Channel:
-    """Return the channel under which the addresses of this one are kept: calls go to numbers of SMS."""
-    return Channel.of(ADDRESS_CHANNEL.get(channel.code, channel.code))
+# By a message's channel the one under which its addresses are kept: calls go to numbers of SMS.
+_PLACES = {each.code: Channel.of(ADDRESS_CHANNEL.get(each.code, each.code)) for each in Channel}
 
 
-def spoil_addresses(tx: Transaction, world: World, keys: Collection[MessageKey], now: int) -> None:
-    """Mark the addresses that these messages went to as ones that do not exist."""
-    if keys:
-        contacts.mark_invalid(tx, _went_to(tx, world, keys), now)
+def spoil_addresses(tx: Transaction, sent: Mapping[MessageKey, int], now: int) -> None:
+    """Mark the addresses that these messages went to, each with its channel, as ones that do not exist."""
+    if sent:
+        contacts.mark_invalid(tx, _went_to(tx, sent), now)
 
 
-def close_addresses(tx: Transaction, world: World, keys: Collection[MessageKey], now: int) -> None:
+def close_addresses(tx: Transaction, world: World, sent: Mapping[MessageKey, int], now: int) -> None:
     """Put numbers on the stop-list whose carrier says that their owner has refused such messages there."""
-    if keys:
-        places = [(channel, to) for _, channel, to in _went_to(tx, world, keys)]
+    if sent:
+        places = [(channel, to) for _, channel, to in _went_to(tx, sent)]
         suppressions.suppress(tx, world.hash_key, places, Suppressed.CARRIER_REFUSAL.value, now)
 
 
-def _went_to(tx: Transaction, world: World, keys: Collection[MessageKey]) -> list[tuple[int, Channel, str]]:
+def _went_to(tx: Transaction, sent: Mapping[MessageKey, int]) -> list[tuple[int, Channel, str]]:
     """Return where messages went: contact, channel under which the address is kept, address."""
-    wanted = sorted(set(keys))
-    versions = {
-        (run.contact_id, run.id): run.version_id for run in run_store.load(tx, {key[:2] for key in wanted})
-    }
-    places = []
-    for contact_id, run_id, step, body in tx.many("bodies_of", wanted):
-        version = world.versions[versions[contact_id, run_id]]
-        to = _decode(body).to
-        places += [(contact_id, _place(channel), to) for channel in version.cascade.steps[step].channels]
-    return places
+    return [
+        (contact_id, _PLACES[sent[contact_id, run_id, step]], _decode(body).to)
+        for contact_id, run_id, step, body in tx.many("bodies_of", sorted(sent))
+    ]
 
 
 def doubt_addresses(tx: Transaction, keys: Collection[MessageKey], now: int) -> None:
@@ -82,7 +74,7 @@ def doubt_addresses(tx: Transaction, keys: Collection[MessageKey], now: int) -> 
         if _decode(row[5]).to == to:
             others[contact_id, channel, to].append(row)
     dead = [
-        (contact_id, _place(Channel.of(channel)), to)
+        (contact_id, _PLACES[channel], to)
         for (contact_id, channel, to), history in others.items()
         if _doubted_before(history, now)
     ]

@@ -36,6 +36,26 @@ SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.cost, m.att
   JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step
    FOR UPDATE OF m;
 
+-- name: load_refused (sqlite)
+-- hot
+-- What `load_messages` tells, and of which cascade the run is.
+-- example: [[1, 1, 0]]
+SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.cost, m.attempt, m.submitted_at, m.price,
+       m.account_id, r.cascade_id
+  FROM messages m JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
+ WHERE m.contact_id = :c1 AND m.run_id = :c2 AND m.step = :c3;
+
+-- name: load_refused (postgresql)
+-- hot
+-- What `load_messages` tells, and of which cascade the run is.
+-- example: [[1, 1, 0]]
+SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.cost, m.attempt, m.submitted_at, m.price,
+       m.account_id, r.cascade_id
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
+  JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step
+  JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
+   FOR UPDATE OF m;
+
 -- name: accounts_of_messages (sqlite)
 SELECT contact_id, run_id, step, account_id FROM messages WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3;
 
