@@ -1,19 +1,22 @@
-"""What figures look at besides runs: forecasts of launches, a trial, mails that were complained of."""
+"""What figures look at besides runs: forecasts of launches, a trial, a control group, mails complained of."""
 
 from __future__ import annotations
 
 import msgspec
+from msgspec import structs
 
 from kaskad.actions.forecast import Expected
+from kaskad.domain.policy import ControlGroup, Policy
 from kaskad.domain.terms import Kind
 from kaskad.domain.trials import Arm
 from kaskad.planning.forecast import Range
-from kaskad.store import trials
+from kaskad.store import held_shares, settings, trials
 from kaskad.store.db import Database, Transaction
 
 DAY_MS = 86_400_000
 LAUNCHES = 20  # with a forecast, nine days apart: as many as are compared
 BEGAN_DAYS = 150  # ago, the trial
+SHARES = ((300, 200), (500, 50))  # of 10 000 in the control group, since so many days ago
 _FIGURES = ("entered", "reached", "silent", "messages", "converted")
 # One mail in a thousand is reported as spam, an hour after it was submitted.
 _COMPLAINTS = f"""
@@ -35,12 +38,23 @@ SELECT '[' || contact_id || ',' || id || ']' FROM runs WHERE contact_id % 1000 =
 def furnish(db: Database, now: int) -> None:
     """Add all of it to a database that holds the passages; where it is there already, change nothing."""
     with db.write() as tx:
+        _hold_out(tx, now)
         if trials.of_cascade(tx, 1):
             return
         _launches(tx, now)
         number = trials.begin(tx, 1, 1, None, "the benchmark", now - BEGAN_DAYS * DAY_MS)
         trials.put_arms(tx, number, [Arm(3, ((0, 3_000),))], now - BEGAN_DAYS * DAY_MS)
         tx.script(_COMPLAINTS)
+
+
+def _hold_out(tx: Transaction, now: int) -> None:
+    """Begin a control group of all advertising, whose share was another one before."""
+    policy = settings.get(tx, held_shares.POLICY, Policy) or Policy()
+    if policy.control.event:
+        return
+    for share, days in SHARES:
+        group = ControlGroup(share=share, event="purchase", value="amount")
+        held_shares.put_policy(tx, structs.replace(policy, control=group), now - days * DAY_MS)
 
 
 def _launches(tx: Transaction, now: int) -> None:

@@ -65,8 +65,10 @@ ASKED = (
     "/api/v1/customers?event=purchase",
     "/api/v1/backtest",
     "/api/v1/complaints",
+    "/api/v1/control",
     "/api/v1/complaints/mailboxes",
     "/channels/complaints?look_now=1",
+    "/metrics",
 )
 FILTERED = tuple(
     f"/cascades/sale{page}?{query}"
