@@ -22,7 +22,7 @@ from kaskad.store import settings as settings_store
 from kaskad.store.contacts import Address, Consent, Contact, proof_text, save
 from kaskad.store.db import Database, Transaction
 from kaskad.store.segment_base import making
-from kaskad.store.segment_columns import Ahead
+from kaskad.store.segment_columns import Ahead, Live
 from support.examples import tries
 
 KEY = b"k" * 32
@@ -209,7 +209,7 @@ def peopled(
         happens(db, ids)
     if request.param == "patched":
         with monkeypatch.context() as patch:
-            patch.delattr(segment_base, "_contacts")  # reads all of a block: it is not needed
+            patch.delattr(segment_base, "_whole")  # reads all of a block: it is not needed
             assert list(making(db, NOW)) == [(1, 1)] and list(making(db, NOW)) == []
         with db.read() as tx:
             assert segment_blocks.standing(tx).touched == 0 and segment_blocks.standing(tx).made == 1
@@ -393,3 +393,33 @@ def test_a_segment_that_names_itself_is_seen() -> None:
 def test_what_says_nothing_of_a_contact_is_refused(text: str) -> None:
     with pytest.raises(Invalid):
         read(text)
+
+
+def test_a_block_is_read_as_its_contacts_one_by_one(db: Database) -> None:
+    with db.write() as tx:
+        for number in range(1, 7):
+            erased = "5" if number == 4 else "NULL"
+            tx.script(
+                "INSERT INTO contacts (id, created_at, seed, erased_at, attributes) VALUES "
+                f"({number}, 0, {number == 2:d}, {erased}, '{{\"level\": {number}}}'); "
+                "INSERT INTO events (contact_id, id, name, at, properties) VALUES "
+                f"({number}, 'a', 'bought', {10 - number}, '{{\"total\": {number}}}'), "
+                f"({number}, 'b', 'bought', 3, '{{}}'), ({number}, 'c', 'left', 3, '{{\"total\": 1}}')"
+            )
+    for amounts_first in (False, True):
+        with db.read() as tx:
+            one, whole = Live(tx, [2, 3, 4, 5]), Live(tx, block=(2, 5))
+            assert whole.ids.tolist() == one.ids.tolist() == [2, 3, 5]
+            assert whole.seeds.tolist() == one.seeds.tolist() == [True, False, False]
+            assert whole.attribute("level").values == one.attribute("level").values == [2, 3, 5]
+            if amounts_first:
+                assert whole.amounts("bought", "total") is not None is not one.amounts("left", "total")
+            for name in ("bought", "left", "none"):
+                happened, wanted = whole.events(name), one.events(name)
+                assert happened.places.tolist() == wanted.places.tolist()
+                assert happened.at.tolist() == wanted.at.tolist()
+                amounts, known = whole.amounts(name, "total"), one.amounts(name, "total")
+                assert (amounts is None) == (known is None)
+                assert amounts is None or known is None or amounts.tolist() == known.tolist()
+            amounts = whole.amounts("bought", "total")
+            assert amounts is not None and amounts.tolist() == [0, 2, 0, 3, 0, 5]

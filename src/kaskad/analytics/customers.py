@@ -121,8 +121,8 @@ def bought(tx: Transaction, rule: Rule, now: int, progress: Progress = quiet) ->
         counts = ~block.seeds & ~np.isin(block.ids, left_out)
         for names, sign in ((rule.events, 1.0), (rule.returns, -1.0)):
             for name in names:
+                told = block.amounts(name, rule.property)  # first: their events need not be read apart then
                 happened = block.events(name)
-                told = block.amounts(name, rule.property)
                 amounts = (
                     np.zeros(len(happened.at)) if told is None else np.where(np.isfinite(told), told, 0.0)
                 )

@@ -6,7 +6,7 @@ they stand; of one that is not, everybody is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from secrets import randbits
 from time import sleep
 
@@ -71,7 +71,7 @@ def blocks(
     ahead = Ahead(tx, last)
     for block in range(first, last + 1):
         progress(block, last + 1)
-        own: Block = Made(tx, block, ahead) if block in made else Live(tx, _contacts(tx, block))
+        own: Block = Made(tx, block, ahead) if block in made else _whole(tx, block)
         if len(own.ids):
             yield own, _within(touched, block) if block in made else _NOBODY
     again = touched[np.isin(touched // BLOCK, np.array(sorted(made), np.int64))]
@@ -165,7 +165,7 @@ def _columns(tx: Transaction, block: int) -> tuple[Columns, Columns]:
         row[0] for row in tx.all("touched_within", first=block * BLOCK, last=block * BLOCK + BLOCK - 1)
     ]
     if row is None or row[0] is None or len(touched) > BLOCK * _PATCHED:
-        return {}, pack(Live(tx, _contacts(tx, block)))
+        return {}, pack(_whole(tx, block))
     made = Made(tx, block)
     return made.columns(), pack(Patched(made, Live(tx, touched), touched))
 
@@ -174,9 +174,8 @@ def quiet(done: int, of: int) -> None:
     """Tell nobody of progress."""
 
 
-def _contacts(tx: Transaction, block: int) -> Sequence[int]:
-    first = block * BLOCK
-    return [row[0] for row in tx.all("segment_contacts_within", first=first, last=first + BLOCK - 1)]
+def _whole(tx: Transaction, block: int) -> Live:
+    return Live(tx, block=(block * BLOCK, block * BLOCK + BLOCK - 1))
 
 
 def _within(ids: Integers, block: int) -> Integers:

@@ -96,14 +96,20 @@ class Whole(Block, Protocol):
 
 
 class Live:
-    """Contacts as they stand."""
+    """Contacts as they stand: these, or all from the first to the last of a block."""
 
-    def __init__(self, tx: Transaction, ids: Sequence[int]) -> None:
+    def __init__(
+        self, tx: Transaction, ids: Sequence[int] = (), block: tuple[int, int] | None = None
+    ) -> None:  # fmt: skip
         self._tx = tx
-        self._rows = sorted(tx.among("segment_contacts", ids))
-        self._ids = [row[0] for row in self._rows]
+        self._span = None if block is None else {"first": block[0], "last": block[1]}
+        known = tx.among("segment_contacts", ids) if self._span is None else tx.all(
+            "segment_contacts_within", **self._span
+        )  # fmt: skip
+        rows = sorted(known)
+        self._ids = [row[0] for row in rows]
         self.ids: Integers = np.array(self._ids, np.int64)
-        self.seeds: Flags = np.array([row[1] for row in self._rows], np.bool_)
+        self.seeds: Flags = np.array([row[1] for row in rows], np.bool_)
         self._events: dict[str, list[Row]] = {}
         self._happened: dict[str, Happened] = {}
         self._amounts: dict[str, dict[str, tuple[list[int], list[float]]]] = {}
@@ -111,9 +117,10 @@ class Live:
 
     @cached_property
     def _raws(self) -> list[dict[str, msgspec.Raw]]:
-        raws = [_raw(row[2]) for row in self._rows]
-        for known, row in zip(raws, self._rows, strict=True):
-            for name, value in contact_scope({}, *row[3:]).items():
+        rows = sorted(self._tx.among("segment_attributes", self._ids))
+        raws = [_raw(row[1]) for row in rows]
+        for known, row in zip(raws, rows, strict=True):
+            for name, value in contact_scope({}, *row[2:]).items():
                 known.setdefault(name, _written(value))
         return raws
 
@@ -177,9 +184,14 @@ class Live:
 
     def _told(self, name: str) -> Happened:
         """Return events without their properties: as two texts for all, which is quick."""
-        told = [row for row in self._tx.among("segment_happened", self._ids, name=name) if row[0]]
+        found = self._tx.among("segment_happened", self._ids, name=name) if self._span is None else (
+            self._tx.all("segment_happened_within", **self._span, name=name)
+        )  # fmt: skip
+        told = [row for row in found if row[0]]
         whose = np.fromstring(",".join(row[0] for row in told), np.int64, sep=",")
         at = np.fromstring(",".join(row[1] for row in told), np.int64, sep=",")
+        here = np.isin(whose, self.ids)  # who is erased is not
+        whose, at = whose[here], at[here]
         order = np.lexsort((at, whose))
         return Happened(np.searchsorted(self.ids, whose[order]), at[order])
 
@@ -211,8 +223,11 @@ class Live:
     def _named(self, name: str) -> list[Row]:
         """Return whose, when and with what properties the events of a name are, by person and instant."""
         if name not in self._events and not self._all_events:
-            rows = self._tx.among("segment_events_named", self._ids, name=name)
-            self._events[name] = sorted(rows)
+            rows = self._tx.among("segment_events_named", self._ids, name=name) if self._span is None else (
+                self._tx.all("segment_events_within", **self._span, name=name)
+            )  # fmt: skip
+            here = set(self._ids)
+            self._events[name] = sorted(row for row in rows if row[0] in here)
         return self._events.get(name, [])
 
 

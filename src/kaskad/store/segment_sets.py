@@ -319,12 +319,12 @@ def purchases(block: Block, rule: RfmRule, now: int) -> tuple[Integers, Integers
     size = len(block.ids)
     last, counts, amounts = np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(size, np.float64)
     for name in rule.events:
+        told = block.amounts(name, rule.property)  # first: their events need not be read apart then
         happened = block.events(name)
         chosen = (happened.at <= now) & (happened.at > now - rule.days * DAY_MS)
         own = happened.places[chosen]
         counts += np.bincount(own, minlength=size)
         np.maximum.at(last, own, happened.at[chosen])
-        told = block.amounts(name, rule.property)
         if told is not None:
             amounts += np.bincount(own, np.where(np.isfinite(told), told, 0.0)[chosen], size)
     return last, counts, np.rint(amounts * 100).astype(np.int64)
