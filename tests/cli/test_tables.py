@@ -8,7 +8,7 @@ from rich.console import Console
 from kaskad.cli import backtest, optimize
 from kaskad.cli.screens.output import table
 from kaskad.cli.screens.prose import tell
-from kaskad.cli.screens.run import _Figures
+from kaskad.cli.screens.tables import Figures
 
 HEAD = ("STEP", "ARRIVE", "MESSAGES", "COST", "PASSED OVER", "")
 PLOT = "      ├─────●────┤      "
@@ -124,7 +124,7 @@ def test_a_picture_without_room_is_left_out_and_a_long_word_still_ends_in_the_te
 
 def test_the_report_of_a_narrow_terminal_says_every_figure():
     head = ("Messages", "sent", "delivered", "seen", "reacted", "cost")
-    figures = _Figures(head, [("letter (email)", 12, 9, 5, 2, "₸120"), ("all", 12, 9, 5, 2, "₸120")], True)
+    figures = Figures(head, [("letter (email)", 12, 9, 5, 2, "₸120"), ("all", 12, 9, 5, 2, "₸120")], True)
     shown = {}
     for width in (40, 80):
         out = Console(file=io.StringIO(), width=width)
@@ -133,6 +133,18 @@ def test_the_report_of_a_narrow_terminal_says_every_figure():
     assert shown[40][:3] == ["letter (email)", "  sent       12", "  delivered  9"]
     assert shown[40][6] == "all"
     assert shown[80][1].split() == ["letter", "(email)", "12", "9", "5", "2", "₸120"]
+
+
+def test_no_figure_is_cut_short_on_a_narrow_terminal():
+    head = ("Messages", "sent", "delivered", "opened", "clicked", "of opened", "goal", "opted out", "spam")
+    rows = [
+        (f"step{n} (robot_call)", 79, "74.7 %", "-", "54.2 %", "-", "27.6 %", "0.4 %", "0.0 %") for n in "abc"
+    ]
+    for width in (50, 80):
+        out = Console(file=io.StringIO(), width=width)
+        out.print(Figures(head, rows, True, space=1))
+        told = out.file.getvalue()
+        assert "…" not in told and told.count("27.6 %") == 3 and max(map(len, told.split("\n"))) <= width
 
 
 def test_a_backtest_keeps_its_columns_and_its_pictures_at_80(monkeypatch, capsys):

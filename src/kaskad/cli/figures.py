@@ -10,7 +10,8 @@ from kaskad.cli.screens.options import CASCADE, DB, JSON, SINCE, UNTIL, when
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
+
+    from kaskad.cli.screens.tables import Figures
 
 OF_STEPS = {  # shown in the terminal: title -> measure
     "delivered": "delivery_rate",
@@ -77,6 +78,7 @@ def complaints(
 
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
+    from kaskad.cli.screens.tables import Figures
 
     with reached(db) as client:
         if mailboxes:
@@ -90,27 +92,34 @@ def complaints(
     elif not found:
         typer.echo(f"No mail has left in {days} days.")
     else:
-        table = _table("Day", "Account", "arrived", "complaints", "share")
-        for one in found:
-            rate = one["complaints"]
-            table.add_row(
-                one["day"][:10], f"{one['account']} ({one['provider']})", str(rate["whole"]),
-                str(rate["part"]), _share(rate, 2),
-            )  # fmt: skip
-        Console().print(table)
+        rows = [
+            (
+                one["day"][:10], f"{one['account']} ({one['provider']})", one["complaints"]["whole"],
+                one["complaints"]["part"], _share(one["complaints"], 2),
+            )
+            for one in found
+        ]  # fmt: skip
+        head = ("Day", "Account", "arrived", "complaints", "share")
+        Console().print(Figures(head, rows, left=("Account",)))
 
 
 def _by_mailbox(told: dict[str, Any], out: Console) -> None:
+    from kaskad.cli.screens.tables import Figures
+
+    if not told["services"]:
+        out.print("No mail has left in that time.")
+        return
     for title, key in (("Service", "service"), ("Domain", "domain")):
-        table = _table(title, "left", "arrived", "complaints", "share", "bounced", "opted out")
+        rows = []
         for one in told[f"{key}s"]:
             rate, tells = one["complaint_rate"], one.get("tells", True)
-            table.add_row(
+            rows.append((
                 one[key], *(f"{one[name]:,}" for name in ("sent", "arrived")),
                 f"{one['complaints']:,}" if tells else "not told",
                 "-" if rate is None else f"{rate * 100:.2f} %", f"{one['bounced']:,}", f"{one['opt_outs']:,}",
-            )  # fmt: skip
-        out.print(table)
+            ))  # fmt: skip
+        head = (title, "left", "arrived", "complaints", "share", "bounced", "opted out")
+        out.print(Figures(head, rows))
         out.print()
     if told["more"]:
         out.print(f"{told['more']:,} smaller domains are not shown.")
@@ -137,50 +146,52 @@ def _print(told: dict[str, Any]) -> None:
                 f"Can be seen opened or read: {_share(seen)} of what arrived; opened, with machines: {raw}"
             )
     for title, table in (("Of the runs", _of_runs(told)), ("Money", _of_money(told))):
-        if table.row_count:
+        if table.rows:
             out.print(f"\n[bold]{title}[/bold]")
             out.print(table)
     out.print("\n[dim]-: nothing to divide by. --explain says what each counts.[/dim]")
 
 
-def _of_steps(told: dict[str, Any]) -> Table:
+def _of_steps(told: dict[str, Any]) -> Figures:
+    from kaskad.cli.screens.tables import Figures
+
     shown = [title for title, name in OF_STEPS.items() if told["all"]["rates"][name]["share"] is not None]
-    table = _table("Messages", "sent", *shown, space=1)
+    rows = []
     for row in (*told["rows"], told["all"]):
-        last = row is told["all"]
-        name = "all" if last else f"{row['step']} ({row['channel']}) {row['variant']}".strip()
-        rates = [_share(row["rates"][OF_STEPS[title]]) for title in shown]
-        table.add_row(name, str(row["sent"]), *rates, style="bold" if last else "")
-    return table
+        name = "all" if row is told["all"] else f"{row['step']} ({row['channel']}) {row['variant']}".strip()
+        rows.append((name, row["sent"], *(_share(row["rates"][OF_STEPS[title]]) for title in shown)))
+    return Figures(("Messages", "sent", *shown), rows, True, space=1)
 
 
-def _of_runs(told: dict[str, Any]) -> Table:
+def _of_runs(told: dict[str, Any]) -> Figures:
     from kaskad.analytics.intervals import Share, shown
+    from kaskad.cli.screens.tables import Figures
 
-    table = _table("", "runs", "of", "share")
-    for name, rate in told["rates"].items():
-        if rate["share"] is not None:
-            table.add_row(_words(name), str(rate["part"]), str(rate["whole"]), _share(rate))
+    rows: list[tuple[object, ...]] = [
+        (_words(name), rate["part"], rate["whole"], _share(rate))
+        for name, rate in told["rates"].items()
+        if rate["share"] is not None
+    ]
     if told["goal_gain"] is not None:
         arms = [told["rates"][name] for name in ("cr_entered", "cr_holdout")]
         sure = shown(*(Share(each["part"], each["whole"]) for each in arms))
         gain = f"{told['goal_gain'] * 100:+.1f} pp"
-        table.add_row(_words("goal_gain"), "", "" if sure else "not shown", gain)
-    return table
+        rows.append((_words("goal_gain"), "", "" if sure else "not shown", gain))
+    return Figures(("", "runs", "of", "share"), rows)
 
 
-def _of_money(told: dict[str, Any]) -> Table:
+def _of_money(told: dict[str, Any]) -> Figures:
     from kaskad.analytics.reach import money
+    from kaskad.cli.screens.tables import Figures
     from kaskad.domain.money import format_money
 
-    table = _table("", "amount")
+    rows = []
     for name, amounts in told["money"].items():
         if name == "revenue_gain":
-            for currency, gain in told["gains"].items():
-                table.add_row(_words(name), _gain(currency, gain))
+            rows += [(_words(name), _gain(currency, gain)) for currency, gain in told["gains"].items()]
         elif amounts:
-            table.add_row(_words(name), " + ".join(format_money(each) for each in money(amounts)))
-    return table
+            rows.append((_words(name), " + ".join(format_money(each) for each in money(amounts))))
+    return Figures(("", "amount"), rows)
 
 
 def _gain(currency: str, gain: dict[str, Any]) -> str:
@@ -204,16 +215,6 @@ def _explain() -> None:
     out = Console(highlight=False)
     for name, each in {**OF_MESSAGES, **OF_RUNS, **OF_MONEY}.items():
         out.print(f"\n[bold]{_words(name)}[/bold]\n{each.says} {each.wary}".rstrip())
-
-
-def _table(first: str, *others: str, space: int = 2) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, space, 0, 0), header_style="bold")
-    table.add_column(first, no_wrap=True)
-    for title in others:
-        table.add_column(title, justify="left" if title == "Account" else "right", no_wrap=True)
-    return table
 
 
 def _words(name: str) -> str:

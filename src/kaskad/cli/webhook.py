@@ -148,7 +148,10 @@ def deliveries(
         )
         for one in found
     ]
-    typer.echo(table(("ID", "TYPE", "STATE", "ATTEMPTS", "NEXT", "ANSWER"), rows))
+    head = ("ID", "TYPE", "STATE", "ATTEMPTS", "NEXT", "ANSWER")
+    typer.echo(
+        table(head, rows) if rows else "Nothing: no event of this kind has been kept for it in 30 days."
+    )
 
 
 def replay(

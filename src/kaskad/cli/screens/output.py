@@ -105,7 +105,7 @@ def _wide_of(head: Sequence[str], rows: Sequence[Sequence[str]], part: Sequence[
 
 def _of_numbers(cells: Sequence[object]) -> bool:
     """Say whether a column has numbers, shares and amounts of money only; it may have gaps."""
-    told = [cell for cell in cells if cell is not None and cell != ""]
+    told = [cell for cell in cells if cell not in (None, "", "-")]
     return bool(told) and all(isinstance(cell, int | float) or _AMOUNT(str(cell)) for cell in told)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -18,8 +18,9 @@ from rich.text import Text
 from kaskad import log
 from kaskad.analytics.reach import Amounts, Level, Line, Progress, Report, Trip, money
 from kaskad.cli.screens.funnel import funnel, over_days
-from kaskad.cli.screens.output import rates_of, table
-from kaskad.cli.screens.prose import ENDLESS, wrapped
+from kaskad.cli.screens.output import rates_of
+from kaskad.cli.screens.prose import wrapped
+from kaskad.cli.screens.tables import Figures
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.money import format_money
 from kaskad.domain.terms import MessageClass
@@ -303,37 +304,15 @@ def _report_table(report: Report) -> Group:
     rows.append(("all", *(sums[title] for title in shown), _money(report.cost)))
     unusual = sums["machines"] or sums["unheard"]
     notes = [Text(text, style="dim") for text in _MEANINGS[: 2 if unusual else 1]]
-    return Group(Text(), _Figures(("Messages", *shown, "cost"), rows, summed=True), *notes, Text())
+    return Group(Text(), Figures(("Messages", *shown, "cost"), rows, summed=True), *notes, Text())
 
 
-def _reach_table(levels: Sequence[Level]) -> _Figures:
+def _reach_table(levels: Sequence[Level]) -> Figures:
     rows = [
         (_LEVELS[level.name], level.contacts, f"{level.share * 100:.0f} %", _money(level.cost_each))
         for level in levels
     ]
-    return _Figures(("Reach", "people", "of entered", "cost each"), rows)
-
-
-class _Figures:
-    """A table of figures; where a terminal is too narrow for it, several, or each row by itself, in lines.
-
-    `summed`: the last row is the sum of those above.
-    """
-
-    def __init__(self, head: Sequence[str], rows: Sequence[Sequence[object]], summed: bool = False) -> None:
-        self.head, self.rows = head, rows
-        self._table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-        self._table.add_column(head[0], no_wrap=True)
-        for title in head[1:]:
-            self._table.add_column(title, justify="right", no_wrap=True)
-        for at, row in enumerate(rows, 1):
-            self._table.add_row(*map(str, row), style="bold" if summed and at == len(rows) else "")
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        """Yield what fits."""
-        wide = console.measure(self._table, options=options.update(max_width=ENDLESS)).maximum
-        fits = wide <= options.max_width
-        yield self._table if fits else Text(table(self.head, self.rows, options.max_width, compared=True))
+    return Figures(("Reach", "people", "of entered", "cost each"), rows)
 
 
 def _print_people(out: Console, report: Report, trips: Sequence[Trip]) -> None:
