@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from kaskad.actions import migrations
 from kaskad.domain.definition import edit, load
 from kaskad.domain.terms import Channel
+from kaskad.web.pages import flow
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.topics import TOPICS
 from support.faults import until
@@ -341,3 +342,13 @@ def test_the_editor_is_accessible_and_fits(visit, site, turn, language, theme, w
         assert not opened.overflows(), path
         if number == 0 or number % 2 == turn:
             assert opened.axe() == [], path
+
+
+def test_a_card_says_on_which_day_and_at_which_hour_its_step_goes():
+    step = {"at": {"on": "day 3"}, "send_at": "best_hour", "if": "contact.vip"}
+    assert flow._notes(Look("ru", ""), step, 0) == [
+        "в 3-й день прохождения", "в час, когда человек отвечает чаще всего", "только если contact.vip",
+    ]  # fmt: skip
+    assert flow._notes(Look("en", ""), step, 2)[:2] == [
+        "on day 3 of the run", "at the hour at which the person reacts most",
+    ]  # fmt: skip

@@ -161,7 +161,8 @@ def _notes(look: Look, step: Mapping[str, Tree], variants: int) -> list[str]:
     found = []
     at = _map(step.get("at"))
     if "on" in at:
-        found.append(look._("on %(day)s of the run", day=text(at["on"])))
+        named = text(at["on"]).lower().removeprefix("day").strip()
+        found.append(look._("on day %(day)s of the run", day=named))
     for key in ("before", "after"):
         if key in at:
             by, path = span_words(look, at.get("by", "")), text(at[key])
@@ -169,6 +170,8 @@ def _notes(look: Look, step: Mapping[str, Tree], variants: int) -> list[str]:
                 look._("%(span)s before %(instant)s", span=by, instant=path) if key == "before"
                 else look._("%(span)s after %(instant)s", span=by, instant=path)
             )  # fmt: skip
+    if step.get("send_at") == "best_hour":
+        found.append(look._("at the hour at which the person reacts most"))
     if condition := text(step.get("if")):
         found.append(look._("only if %(condition)s", condition=condition))
     if variants:
