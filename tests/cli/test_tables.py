@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from kaskad.cli import backtest, optimize
+from kaskad.cli import backtest, optimize, uplift
 from kaskad.cli.screens.output import table
 from kaskad.cli.screens.prose import tell
 from kaskad.cli.screens.tables import Figures
@@ -145,6 +145,23 @@ def test_no_figure_is_cut_short_on_a_narrow_terminal():
         out.print(Figures(head, rows, True, space=1))
         told = out.file.getvalue()
         assert "…" not in told and told.count("27.6 %") == 3 and max(map(len, told.split("\n"))) <= width
+
+
+def test_what_an_interval_means_stands_above_it_where_there_is_no_room_beside(monkeypatch, capsys):
+    group, interval = {"people": 265, "hits": 72, "rate": 0.27}, {"low": -0.1657, "high": 0.3282}
+    told = {
+        "treated": group,
+        "control": group,
+        "difference": 0.1,
+        "between": interval,
+        "at_any_look": interval,
+    }
+    for width, lines in ((80, 2), (140, 1)):
+        monkeypatch.setenv("COLUMNS", str(width))
+        uplift.print_effect(told, "treated", False)
+        shown = capsys.readouterr().out.partition("Difference")[2].splitlines()[1:]
+        assert len(shown) == 2 * lines and max(map(len, shown)) <= width
+        assert "one look, fixed beforehand: not shown" in shown[0] and "+32.82" in shown[lines - 1]
 
 
 def test_a_backtest_keeps_its_columns_and_its_pictures_at_80(monkeypatch, capsys):

@@ -10,7 +10,7 @@ from kaskad.cli.screens.options import DB, JSON, SINCE, UNTIL, when
 from kaskad.cli.screens.prose import tell
 
 WARNING = (
-    "Rule-based, not causal. Whoever gets a later step has had the earlier ones: `first` always names\n"
+    "Rule-based, not causal. Whoever gets a later step has had the earlier ones: `first` always names "
     "step 1, and no rule tells what a step adds. `holdout` of a step does: `kaskad uplift CASCADE`."
 )
 

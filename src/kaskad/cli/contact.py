@@ -12,6 +12,7 @@ import typer
 
 from kaskad.cli.screens.may import zone_words
 from kaskad.cli.screens.options import DB, JSON
+from kaskad.cli.screens.prose import tell
 
 WHO = Annotated[str, typer.Argument(metavar="CONTACT", help="Its id (con_…), external id, e-mail or +phone.")]
 
@@ -65,7 +66,7 @@ def show(
         typer.echo(as_text(told))
         return
     for line in _lines(told):
-        typer.echo(line)
+        tell(line)
 
 
 def export(

@@ -210,7 +210,7 @@ def _print(told: Mapping[str, Any], file: str) -> None:
     tell(f"From {start} UTC, seed {told['seed']}, played in {told['seconds']:.1f} s.")
     typer.echo(table(
         ("STEP", "ARRIVE", "MESSAGES", "FAILED", "REACTED", "COST", "FIRST", "LAST", "PASSED OVER"),
-        [_step(step) for step in told["steps"]],
+        [_step(step) for step in told["steps"]], compared=True,
     ))  # fmt: skip
     tell(
         f"{told['reach']:.1%} reacted ({told['reached']:,}); {told['messages']:,} messages"

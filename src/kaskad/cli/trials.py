@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from kaskad.cli.screens.options import CASCADE, DB, JSON
+from kaskad.cli.screens.prose import tell
 
 SHARE = Annotated[str, typer.Option(metavar="PERCENT", help="Of those who enter, such as 20%.")]
 VERSION = Annotated[int, typer.Option(min=0, help="Its number; 0: the draft, frozen as the next version.")]
@@ -124,7 +125,7 @@ def learnt(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
         typer.echo(as_text(found))
         return
     if not found:
-        typer.echo(f"No step of {cascade} learns its channel: write `choose: learn` at one with several.")
+        tell(f"No step of {cascade} learns its channel: write `choose: learn` at one with several.")
     for one in found:
         of = f", {one['group']}" if one["group"] else ""
         typer.echo(f"Version {one['version']}, step {one['step']}{of}:")
@@ -162,10 +163,10 @@ def winners(
         typer.echo(as_text(found))
         return
     if not found:
-        typer.echo(f"No variant of {cascade} has won: steps with `winner` decide it once it is certain.")
+        tell(f"No variant of {cascade} has won: steps with `winner` decide it once it is certain.")
     for one in found:
         at = one["at"][:16].replace("T", " ")
-        typer.echo(
+        tell(
             f"{at} UTC: version {one['version']}, step {one['step']}: {one['winner']} won by {one['by']}"
             f"{', which was taken back' if one['undone'] else ''}."
         )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from kaskad.cli.screens.options import CASCADE, DB, JSON, SINCE, UNTIL, when
-from kaskad.cli.screens.prose import tell
+from kaskad.cli.screens.prose import tell, terminal
 
 UNEVEN = 0.001  # the p-value below which a lot is said to be uneven
 UNEVEN_LOT = "uneven lot: believe nothing"
@@ -108,7 +108,11 @@ def print_effect(one: dict[str, Any], treated: str, uneven: bool) -> None:
     for text, interval in (("one look, fixed beforehand", ends[0]), ("if you look again and again", ends[1])):
         shown = _shown(interval["low"] > 0 or interval["high"] < 0, uneven)
         line = around_zero(interval["low"], interval["high"], scale)
-        typer.echo(f"  {line}  {_pair(interval)} · {text}: {shown}")
+        whole, under = (
+            f"  {line}  {_pair(interval)} · {text}: {shown}",
+            f"  {text}: {shown}\n  {line}  {_pair(interval)}",
+        )
+        typer.echo(whole if len(whole) <= terminal() else under)
 
 
 def _whole(told: dict[str, Any]) -> None:
