@@ -50,6 +50,42 @@ def test_addresses_and_external_ids_are_found_by_how_they_begin(db: Database) ->
         assert [card.id for card in cards.page(tx, said="a", country="", after=ids[0], limit=1)] == ids[1:2]
 
 
+def _one_of_many(number: int) -> Contact:
+    name = "Anna Kim" if number % 3 == 0 else "Kimberly" if number % 7 == 0 else "Bob"
+    mail, phone = "kim" if number % 4 == 0 else "bob", "77" if number % 2 else "79"
+    own = "kim" if number % 5 == 0 else "77" if number % 6 == 2 else "x"
+    return Contact(
+        external_id=f"{own}-{number}", country="KZ" if number % 2 else "RU",
+        attributes={"name": name},
+        addresses=[Address(Channel.EMAIL, f"{mail}{number}@example.org"),
+                   Address(Channel.SMS, f"+{phone}01000{number:04}")],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("near", [1, 3, 4_096])
+def test_a_page_of_many_is_that_of_all_who_are_found(
+    db: Database, near: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cards, "NEAR", near * 16)  # pages of one are looked for among so many first
+    with db.write() as tx:
+        ids = save(tx, KEY, [_one_of_many(number) for number in range(60)], NOW).ids
+        tx.script(
+            f"UPDATE contacts SET erased_at = 5 WHERE id = {ids[12]}; "
+            f"INSERT INTO external_ids (external_id, contact_id) VALUES ('kim-of-old', {ids[1]})"
+        )
+    names = {n for n in range(60) if n % 3 == 0 or n % 4 == 0 or n % 5 == 0 or n % 7 == 0 or n == 1} - {12}
+    sevens = {n for n in range(60) if n % 2 or (n % 5 and n % 6 == 2)}
+    wanted = {"kim": names, "+77": set(range(1, 60, 2)), "77": sevens, "901": set(), "x-59": {59}}
+    with db.read() as tx:
+        for said, numbers in wanted.items():
+            for country in ("", "KZ"):
+                own = sorted(ids[n] for n in numbers if not country or n % 2)
+                walked, after = [], 0
+                while some := cards.page(tx, said=said, country=country, after=after, limit=1):
+                    walked, after = walked + [each.id for each in some], some[-1].id
+                assert walked == own == found(tx, said, country), said
+
+
 def test_a_card_tells_everything(db: Database) -> None:
     with db.write() as tx:
         consent = Consent(granted=True, at=5, channels=2, topic="news", proof=proof_text({"b": 1, "a": 2}))

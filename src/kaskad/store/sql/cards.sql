@@ -37,6 +37,26 @@ SELECT id, external_id, zone, language, country, tracking, attributes, created_a
           AND /* sqlite: instr */ /* postgresql: strpos */ (' ' || folded, ' ' || :folded) > 0)
  ORDER BY id LIMIT :limit;
 
+-- name: search_cards_near
+-- The same of contacts up to one: where a million begin so, all their ids would be gathered for the first few.
+SELECT id, external_id, zone, language, country, tracking, attributes, created_at, zone_source, zone_at FROM contacts
+ WHERE id > :after AND id <= :until AND erased_at IS NULL AND (:country = '' OR country = :country)
+   AND id IN (
+       SELECT contact_id FROM external_ids
+        WHERE /* sqlite: external_id >= :said AND external_id < :said_end */
+              /* postgresql: external_id ~>=~ :said AND external_id ~<~ :said_end */
+          AND contact_id > :after AND contact_id <= :until
+       UNION ALL
+       SELECT contact_id FROM addresses
+        WHERE contact_id > :after AND contact_id <= :until
+          AND (/* sqlite: value >= :folded AND value < :folded_end OR value >= :phone AND value < :phone_end */
+               /* postgresql: value ~>=~ :folded AND value ~<~ :folded_end OR value ~>=~ :phone AND value ~<~ :phone_end */)
+       UNION ALL
+       SELECT id FROM contacts
+        WHERE id > :after AND id <= :until AND folded IS NOT NULL
+          AND /* sqlite: instr */ /* postgresql: strpos */ (' ' || folded, ' ' || :folded) > 0)
+ ORDER BY id LIMIT :limit;
+
 -- name: card_addresses
 SELECT channel, value, health, shared, preferred, changed_at, why, main, confirmed_at FROM addresses
  WHERE contact_id = :contact_id ORDER BY channel, value;
