@@ -128,7 +128,7 @@ def page(tx: Transaction, *, said: str, country: str, after: int, limit: int) ->
         "said": said.strip(), "said_end": said.strip() + LAST, "folded": folded, "folded_end": folded + LAST,
         "phone": phone, "phone_end": phone and phone + LAST,
     }  # fmt: skip
-    rows = tx.all("search_cards_near", until=after + NEAR, **found) if limit <= NEAR // 16 else []
+    rows = tx.all("search_cards_near", until=after + max(NEAR, 16 * limit), **found)
     if len(rows) < limit:  # so few are meant that to find all of them takes little
         rows = tx.all("search_cards", **found)
     return [_card(row) for row in rows]
