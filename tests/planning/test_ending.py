@@ -19,8 +19,8 @@ from kaskad.planning.history import happened
 from kaskad.planning.outlook import Outlook, Plan
 from kaskad.planning.simulate import play
 from kaskad.planning.walk import Ask, Rate
+from kaskad.planning.world import Cast, typical
 from kaskad.planning.world import World as Played
-from kaskad.planning.world import typical
 from planning.test_forecast import WORLDS as MADE
 from planning.worlds import STAGES, World, is_eight_of_ten
 from support.play import NOON
@@ -45,16 +45,10 @@ SIZE = 3_000
 TRIALS = int(os.environ.get("KASKAD_TRIALS", "0"))  # a trial of each world plays 4 500 people, half a second
 
 
-def played(rates, people, seed, kinds=None, *, quiet=0.0, enter_ms=6 * HOUR, limits=None):
-    """Return the lives of so many people who enter within six hours; `quiet`: as the forecast has them."""
-    has = SORT.answers.addresses
-    sorts = [SORT] if kinds is None else [
-        replace(SORT, count=kind.people, answers=replace(SORT.answers, addresses={
-            channel.code: has[channel.code]
-            for channel, ask in zip(CHANNELS, kind.asks, strict=True) if ask is not None
-        }))
-        for kind in kinds
-    ]  # fmt: skip
+def played(rates, people, seed, whom=None, *, quiet=0.0, enter_ms=6 * HOUR, limits=None):
+    """Return the lives of so many people who enter within six hours: `whom` as themselves, or typical ones;
+    `quiet`: as the forecast has them."""
+    sorts, cast = whom or ([SORT], None)
     world = Played(
         start=NOON,
         people=people,
@@ -64,7 +58,21 @@ def played(rates, people, seed, kinds=None, *, quiet=0.0, enter_ms=6 * HOUR, lim
         least_silent=quiet,
         per_second=limits or {},
     )
-    return play(VERSION, world, sorts, rates, None).lives
+    return play(VERSION, world, sorts, rates, None, cast).lives
+
+
+def contacts(world, rows, ids):
+    """Return the sorts of these people of a made world, and each of them by its own id, which says when it is
+    its turn once a sending window opens."""
+    alike, which = np.unique(world.has[rows], axis=0, return_inverse=True)
+    sorts = [
+        replace(SORT, answers=replace(SORT.answers, addresses={
+            channel.code: SORT.answers.addresses[channel.code]
+            for channel, there in zip(CHANNELS, has, strict=True) if there
+        }))
+        for has in alike
+    ]  # fmt: skip
+    return sorts, Cast(ids[rows].tolist(), which.ravel().tolist())
 
 
 def over(lives, share):
@@ -141,26 +149,32 @@ def test_the_last_of_many_ends_as_much_later_than_those_played_as_ranges_say(way
 def test_ranges_of_the_end_hold_eight_of_ten_outcomes(name):
     """Of half, nine of ten and all of 3 000 people, after a thousand others have answered."""
     chance, (rates, shared) = np.random.default_rng([5, list(MADE).index(name)]), MADE[name]
-    held, widths = Counter(), Counter()
+    held, missed, widths = Counter(), Counter(), Counter()
     big = happened(STAGES, World(np.random.default_rng(99), 200_000, rates, shared).shapes(200_000), {})
     true = {place: cell.reacted / cell.of for place, cell in big.cells.items()}
     for trial in range(TRIALS):
         world = World(chance, 4_000, rates, shared)
         outlook = Outlook(PLAN, happened(STAGES, world.shapes(1_000), {}), {})
-        looked = world.kinds(1_000 + chance.choice(SIZE, 1_000, replace=False))
-        lives = played(_table(outlook), PEOPLE, trial, looked, quiet=LEAST_SILENT)
+        ids = chance.choice(
+            10**9, 4_000, replace=False
+        )  # other contacts each time: what hangs on ids is chance
+        looked = np.sort(1_000 + chance.choice(SIZE, 1_000, replace=False))
+        lives = played(
+            _table(outlook), PEOPLE, trial, contacts(world, looked, ids), quiet=LEAST_SILENT
+        )  # fmt: skip
         real = played(
             lambda step, channel, before: (true.get((step, before), 0.0), 0.0), SIZE, 10_000 + trial,
-            world.kinds(np.arange(1_000, 4_000)),
+            contacts(world, np.arange(1_000, 4_000), ids),
         )  # fmt: skip
         told = ended(
             lives, NOON, SIZE, 1_000, outlook.drawn(trial, WORLDS), SHARES, seed=trial
         )  # fmt: skip
         for one in told:
-            between = range_of(one.worlds)
-            held[SHARES[one.share]] += between.low <= over(real, one.share) <= between.high
-            widths[SHARES[one.share]] += (between.high - between.low) / HOUR / TRIALS
-    print(name, {share: round(count / TRIALS, 3) for share, count in held.items()}, widths)
+            between, at, share = range_of(one.worlds), over(real, one.share), SHARES[one.share]
+            held[share] += between.low <= at <= between.high
+            missed[share, "earlier" if at < between.low else "later"] += not between.low <= at <= between.high
+            widths[share] += (between.high - between.low) / HOUR / TRIALS
+    print(name, {share: round(count / TRIALS, 3) for share, count in (held + missed).items()}, widths)
     assert all(is_eight_of_ten(count, TRIALS) for count in held.values()), held
 
 
