@@ -407,7 +407,8 @@ def test_sqlite_does_not_lock_what_we_give_to_one_thread_at_a_time(tmp_path: Pat
     db.close()
 
 
-def test_what_is_written_on_sqlite_is_prepared_once_whatever_the_values(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reading", [True, False])
+def test_a_statement_on_sqlite_is_prepared_once_whatever_the_values(tmp_path: Path, reading: bool) -> None:
     db = SqliteDatabase(str(tmp_path / "a.db"))
     db._known.update(read([("things.sql", STATEMENTS + JOINS)], "sqlite"))
     prepared: list[str | None] = []
@@ -418,7 +419,8 @@ def test_what_is_written_on_sqlite_is_prepared_once_whatever_the_values(tmp_path
 
     with db.write() as tx:
         tx.run("make_things")
-        db._writer.authorizer = look
+    with db.read() if reading else db.write() as tx:
+        tx._connection.authorizer = look
         for number in range(3):
             tx.many("neighbours", [(number, number + 1), (number + 1, number)])
             tx.all("some_things", limit=number)
