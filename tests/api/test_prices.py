@@ -9,6 +9,7 @@ from kaskad.cli.root import run
 from kaskad.domain.errors import Invalid
 from kaskad.domain.prices import PriceRow
 from kaskad.domain.terms import Channel, MessageClass
+from kaskad.engine.workbooks import write_workbook
 
 CSV = {"Content-Type": "text/csv"}
 GOOD = """country;prefix;operator;class;sender;per;price;valid_from;valid_until
@@ -43,6 +44,19 @@ def test_a_file_becomes_the_list_and_comes_out_again(api, account):
     heads = "страна;префикс;оператор;класс;отправитель;за;цена;с;по\n"
     russian = heads + GOOD.partition("\n")[2]
     assert api.put(account, content=russian.encode(), headers=CSV)["rows"] == told["rows"]
+
+
+def test_a_workbook_becomes_the_list_too(api, account, tmp_path):
+    book = tmp_path / "prices.xlsx"
+    rows = [["KZ", "part", 14.5, "2026-12-01"], ["*", "message", 60, None], ["QQ", "part", 1, None]]
+    write_workbook(book, ["Страна", "За", "Цена", "С"], rows)
+    told = api.call("PUT", account, content=book.read_bytes(), headers=CSV)
+    assert told.status_code == 422 and "row 4: country 'QQ' is no country's code" in told.text
+    write_workbook(book, ["Страна", "За", "Цена", "С"], rows[:2])
+    told = api.put(account, content=book.read_bytes(), headers=CSV)
+    assert [(row["place"], row["price"], row["since"]) for row in told["rows"]] == [
+        ("KZ", "14.5", "2026-12-01T00:00:00Z"), ("*", "60", None),
+    ]  # fmt: skip
 
 
 def test_the_price_of_a_number_is_told_with_its_row(api, account):

@@ -18,7 +18,7 @@ from kaskad.domain.prices import ELSEWHERE, Per, PriceRow, overlaps
 from kaskad.domain.terms import Channel, MessageClass
 from kaskad.domain.worded import worded, wording
 from kaskad.engine.encodings import encoded
-from kaskad.engine.tables import delimiter_of
+from kaskad.engine.tables import WORKBOOKS, delimiter_of, open_table
 
 COLUMNS: dict[str, tuple[str, ...]] = {  # what a column is: how its header may read, without spaces and signs
     "country": ("country", "страна", "iso"),
@@ -51,16 +51,11 @@ _PHONES = (
 def read_prices(
     data: bytes, source: str, currency: str, channel: Channel, zone: str = "UTC"
 ) -> tuple[PriceRow, ...]:
-    """Return the rows of a CSV file; raises Invalid with each that cannot be read, by its number.
+    """Return the rows of a CSV file or a workbook; raises Invalid with each that is wrong, by its number.
 
     Days are those of the zone.
     """
-    written = encoded(data, source)
-    text = written.data.decode(written.codec, "replace")
-    try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text[:65_536])))
-    except csv.Error as error:
-        raise Invalid([worded("%(source)s: %(error)s", source=source, error=wording(error))]) from None
+    lines = _lines(data, source)
     if len(lines) > MAX_ROWS + 1:
         raise Invalid(
             [
@@ -72,11 +67,9 @@ def read_prices(
                 )
             ]
         )
-    columns = _columns(lines[0] if lines else [], source, channel)
+    columns = _columns(lines[0][1] if lines else [], source, channel)
     reader = _Reader(columns, currency, channel, ZoneInfo(zone))
-    found = [
-        (number, row) for number, cells in enumerate(lines[1:], 2) if (row := reader.read(number, cells))
-    ]
+    found = [(number, row) for number, cells in lines[1:] if (row := reader.read(number, cells))]
     rows = [row for _, row in found]
     for first, second in overlaps(rows):
         told = worded(
@@ -100,6 +93,20 @@ def read_prices(
             [worded("%(source)s: %(problem)s", source=source, problem=problem) for problem in shown]
         )
     return tuple(rows)
+
+
+def _lines(data: bytes, source: str) -> list[tuple[int, list[str]]]:
+    """Return the cells of each line with its number, the header first."""
+    if data.startswith(WORKBOOKS):
+        table = open_table(data, source)
+        return [(1, table.header), *((line.row, line.cells) for line in table.lines())]
+    written = encoded(data, source)
+    text = written.data.decode(written.codec, "replace")
+    try:
+        found = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text[:65_536]))
+        return list(enumerate(found, 1))
+    except csv.Error as error:
+        raise Invalid([worded("%(source)s: %(error)s", source=source, error=wording(error))]) from None
 
 
 def written(rows: Sequence[PriceRow], currency: str, zone: str = "UTC") -> str:

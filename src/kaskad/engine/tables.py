@@ -26,7 +26,7 @@ COLUMNS_AT_MOST = 500
 _DELIMITERS = ",;\t|"
 _GUARDED = re.compile(r"'['=@\t\r+-]").search
 _LONGEST_HEADER = 65_536
-_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # XLSX, XLSB, ODS; XLS
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # XLSX, XLSB, ODS; XLS
 _SPELLED = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _Cell = str | float | int | bool | time | date | datetime | timedelta
 
@@ -54,7 +54,7 @@ class Table(Struct, frozen=True):
 
 def open_table(data: bytes, source: str) -> Table:
     """Return the table in a file, whatever its kind; raises Invalid where it is none, or breaks off."""
-    if data.startswith(_WORKBOOKS):
+    if data.startswith(WORKBOOKS):
         table = _workbook(data, source)
     else:
         text = encoded(data, source)
