@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -119,6 +120,28 @@ def test_what_is_given_up_is_shown_and_can_be_told_again(api, got, shop, monkeyp
     assert api.post(f"/webhooks/{number}/replay", {"id": delivery["id"]})["replayed"] == 1
     assert {message_id for message_id, _ in got.waits_for(4)} == {delivery["id"]}
     assert api.call("POST", f"/webhooks/{number}/replay", {"id": "msg_x"}).status_code == 404
+
+
+def test_what_waits_for_a_later_attempt_is_told_at_once_when_its_receiver_is_back(
+    api, got, shop, monkeypatch
+):
+    monkeypatch.setattr(herald, "SCHEDULE_MS", (20, 3_600_000))
+    got.answer = lambda _: 503
+    number = subscribe(api, got)
+    shop()
+    first = got.waits_for(2)[0][0]
+
+    def waits_an_hour() -> bool:
+        due = datetime.fromisoformat(api.get(f"/webhooks/{number}/deliveries")["items"][0]["next_at"])
+        return due - datetime.now(UTC) > timedelta(minutes=30)
+
+    until(waits_an_hour)
+    got.answer = lambda _: 204
+    assert api.post(f"/webhooks/{number}/replay", {"id": first})["replayed"] == 1
+    assert state_of(api, number, delivered=1)["waiting"] == 0
+    (delivery,) = api.get(f"/webhooks/{number}/deliveries")["items"]
+    assert delivery["attempts"] == 3 and {message_id for message_id, _ in got.got} == {first}
+    assert api.post(f"/webhooks/{number}/replay", {})["replayed"] == 0
 
 
 def test_an_endpoint_that_is_gone_is_told_nothing_more(api, got, shop):

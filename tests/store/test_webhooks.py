@@ -71,12 +71,17 @@ def test_what_was_given_up_is_told_again_and_a_late_end_of_an_old_attempt_says_n
         given_up = webhooks.listing(tx, number, 0, 9, GIVEN_UP)
         assert [(one.id, one.answer, one.next_at) for one in given_up] == [(first, "HTTP 500", None)]
         assert {row[:3] for row in tx.all("count_deliveries")} == {(number, 1, 1), (number, 2, 1)}
-        replay = {"webhook_id": number, "now": 30}
+        replay = {"webhook_id": number, "now": 30, "later": 90}
         assert tx.run("replay_deliveries", message_id="", since=11, **replay) == 0
         assert tx.run("replay_deliveries", message_id="", since=0, **replay) == 1
         assert tx.run("replay_deliveries", message_id="b", since=0, **replay) == 1
         assert tx.run("replay_deliveries", message_id="b", since=0, **replay) == 0
         assert len(webhooks.claim(tx, number, 30, 9, 50)) == 2
+        assert tx.run("replay_deliveries", message_id="", since=0, **replay) == 0, "they may be under way"
+        replay["later"] = 79
+        assert tx.run("replay_deliveries", message_id="b", since=0, **replay) == 1
+        assert tx.run("replay_deliveries", message_id="", since=0, **replay) == 1, "the other one"
+        assert [one.number for one in webhooks.claim(tx, number, 30, 9, 50)] == [2, 2], "attempts go on"
 
 
 def test_what_ended_long_ago_is_forgotten(db: Database) -> None:

@@ -139,16 +139,26 @@ def latest(
 
 
 def replay(office: Office, webhook_id: int, message_id: str = "", since: int = 0) -> int:
-    """Tell again what was given up since an instant, or one message that has ended; return how many."""
+    """Tell again what was given up since an instant, or one message that has ended; return how many.
+
+    What waits for a later attempt is tried now.
+    """
     get(office, webhook_id)
     now = wall_ms()
     count = office.write(
         lambda tx: tx.run(
-            "replay_deliveries", webhook_id=webhook_id, message_id=message_id, since=since, now=now
+            "replay_deliveries",
+            webhook_id=webhook_id,
+            message_id=message_id,
+            since=since,
+            now=now,
+            later=now + herald.LEASE_MS,
         )
     )
     if message_id and not count:
-        raise NotFound(worded("%(message)s is none of its deliveries that have ended.", message=message_id))
+        raise NotFound(
+            worded("%(message)s is none of its deliveries that have ended or wait.", message=message_id)
+        )
     return count
 
 

@@ -79,10 +79,14 @@ UPDATE deliveries SET state = :state, next_at = :next_at, ended_at = :ended_at, 
  WHERE id = :id AND attempts = :attempts AND state = 0;
 
 -- name: replay_deliveries
--- What was given up is tried again as if for the first time; :message_id '' is all of them.
-UPDATE deliveries SET state = 0, next_at = :now, ended_at = NULL, attempts = 0
+-- What was given up is tried again as if for the first time, what waits for a later attempt has it now;
+-- :message_id '' is all of them. What is due before :later may be under way.
+UPDATE deliveries
+   SET attempts = CASE WHEN state = 0 THEN attempts ELSE 0 END, state = 0, next_at = :now, ended_at = NULL
  WHERE webhook_id = :webhook_id AND created_at >= :since
-   AND ((:message_id = '' AND state = 2) OR (message_id = :message_id AND state <> 0));
+   AND ((:message_id = '' AND state = 2)
+        OR (message_id = :message_id AND state <> 0)
+        OR (:message_id IN ('', message_id) AND state = 0 AND attempts > 0 AND next_at > :later));
 
 -- name: deliveries
 -- :state -1 is all.
