@@ -127,21 +127,55 @@ def one_after_another(chance, people):
 ENDS = {  # how long runs take in hours, and of how many people so many are played
     "one after another": (one_after_another, 3_000, 1_000),
     "by chance": (lambda chance, people: chance.standard_exponential(people), 2_000, 100),
+    "by the clock, of few": (lambda chance, people: 2.0 + chance.random(people), 1_000, 12),
 }
+
+
+def lives_of(hours, *, went=None, reacted=()):
+    """Return lives that end so many hours after the start; the message of each `went` so many before."""
+    return [
+        SimpleNamespace(
+            run=SimpleNamespace(finished_at=NOON + int(HOUR * at)), sort=SORT, marks={},
+            passages={} if went is None else {
+                0: SimpleNamespace(submitted_at=NOON + int(HOUR * went[number]), channel=1, mask=0)
+            },
+            reacted={0} if number in reacted else None,
+        )
+        for number, at in enumerate(hours)
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("way", ENDS)
 def test_the_last_of_many_ends_as_much_later_than_those_played_as_ranges_say(way):
     chance, (draw, size, some), held, trials = np.random.default_rng(8), ENDS[way], 0, 150
     for trial in range(trials):
-        lives = [
-            SimpleNamespace(run=run, sort=SORT, passages={}, marks={}, reacted=None)
-            for run in (SimpleNamespace(finished_at=NOON + int(HOUR * at)) for at in draw(chance, some))
-        ]
+        lives = lives_of(draw(chance, some), went=np.zeros(some) if "clock" in way else None)
         (told,) = ended(lives, NOON, size, some, same(0.0), [1.0], worlds=100, seed=trial)
         between = range_of(told.worlds)
         held += between.low <= HOUR * draw(chance, size).max() <= between.high
     assert is_eight_of_ten(held, trials), held
+
+
+def test_who_reacts_has_ended_before_silence_would_have_gone_on():
+    """Within the two hours that a message has, of 300 played as of a hundred thousand."""
+    chance, entered = np.random.default_rng(4), np.arange(300) / 300
+    reacts = set(range(0, 300, 2))
+    soon = np.minimum(chance.standard_exponential(300) / 2, 1.9)
+    ends = np.where(np.isin(np.arange(300), list(reacts)), entered + soon, entered + 2)
+    lives = lives_of(ends, went=entered, reacted=reacts)
+    (told,) = ended(lives, NOON, 100_000, 300, same(1.0), [1.0])
+    assert ends[::2].max() < told.worlds.min() / HOUR and told.worlds.max() / HOUR < 3.02
+
+
+def test_who_was_played_ends_neither_before_nor_after_those_like_them():
+    """Of few who end at any instant of an hour, and of their mirror image, half are over at the half."""
+    chance, middles = np.random.default_rng(6), []
+    for trial in range(20):
+        at = chance.random(11)
+        for hours in (at, 1.0 - at):
+            (told,) = ended(lives_of(hours), NOON, 10_000, 11, same(0.0), [0.5], seed=trial)
+            middles.append(told.worlds.mean() / HOUR)
+    assert np.mean(middles) == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.skipif(TRIALS < 5, reason="minutes: make calibration")

@@ -8,7 +8,7 @@ messages wait for a service is that of the expected rates.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 
 import numpy as np
@@ -29,6 +29,7 @@ Whole = NDArray[np.int64]
 WORLDS = 200
 BLOCKS = 10  # of people who enter one after another, each of as many: entries are no matter of chance
 FEWEST = 50  # people played in a block
+FEW = 5  # lives of a path that tell how far those who end by the clock are apart
 TAIL, MOST = 20, 40  # of the last lives of a path: as these are apart, others end later than all of them
 NIGHT, NIGHT_MS = 20, 3 * HOUR  # a gap between two lives of so many usual ones: in between nobody ends
 LEAST_SILENT = 0.6  # of those played, whatever the rates are: so that late steps are met often enough
@@ -37,6 +38,8 @@ _CHANNELS = {channel.code: channel for channel in Channel}
 _LEAST = 1e-12
 
 Did = tuple[int, int, int, int]  # step, channel code, messages before, what the person did
+Path = tuple[Did, ...]
+Sent = tuple[tuple[int, int], ...]  # step and channel code of each message
 _SILENT, _REACTED, _LEFT = range(3)
 
 
@@ -59,39 +62,67 @@ def ended(
     taken = _taken(each * _sorts(lives, each, size, looked, chance), paths, drawn)
     people = _people(taken, size, chance)
     after = np.array([(life.run.finished_at or start) - start for life in lives], dtype=np.float64)
-    gaps, last_gaps = _gaps(after, paths)
-    tails = {number: _tail(told, each[:, number], chance) for number, told in last_gaps.items()}
+    groups = _groups(after, paths)
+    between = _between(after, groups)
+    tails = {
+        number: _tail(told, each[:, number], chance)
+        for number, told in _lasts(after, groups, _until(lives, paths, start)).items()
+    }
     found = []
     for share in shares:
         last = max(1, ceil(share * size))
         at = chance.random(people.shape)
         if last == size:
             at **= 1.0 / np.maximum(people, 1)  # of those who are like one life, the one who ends last
-        ends = after + at * gaps
+        later = between.later(at)
+        ends = after + later * np.where(later < 0, between.before, between.behind)
         for number, tail in tails.items():
-            ends[:, number] += tail.beyond(at[:, number])
+            ends[:, number] += tail.beyond(np.maximum(later[:, number], 0.0))
         found.append(Ended(share, _ends_of(ends, people, last)))
     return found
 
 
+class _Between(Struct, frozen=True):
+    """Where between the lives of its path somebody ends who is like one of them.
+
+    The n lives of a path part those who take it into n + 1 shares that are as large: some end before the
+    first and as many after the last. Whose life is the i-th are those from (i - 1) / n to i / n of all.
+    """
+
+    place: Floats  # of each life on its path: 1 is that which ends first
+    count: Floats  # lives on its path
+    before: Floats  # ms since the life before it ended
+    behind: Floats  # ms until the next one ends; 0 for the last: see `_Tail`
+
+    def later(self, at: Floats) -> Floats:
+        """Return for shares of those like each life how much later than it they end, in distances to the next
+        one, or below 0 to the one before."""
+        return (self.place - 1.0 + at) * (self.count + 1.0) / self.count - self.place
+
+
 class _Tail(Struct, frozen=True):
     """How people like the last life of a path end later than it, in each world: evenly up to `scale` ms, as
-    those who entered one after another do, or ever fewer, as what lasts by chance does."""
+    those who entered one after another do, or ever fewer, as what lasts by chance does; none by more than
+    `most` ms."""
 
     is_even: NDArray[np.bool_]
     scale: Floats
+    most: float
 
     def beyond(self, at: Floats) -> Floats:
         """Return how many ms later it is for somebody who ends later than such a share of them."""
-        return self.scale * np.where(self.is_even, at, -np.log1p(-np.minimum(at, 1.0 - _LEAST)))
+        whole = -np.expm1(-self.most / self.scale)  # of those who last by chance, who end by then
+        by_chance = -np.log1p(-np.minimum(at * whole, 1.0 - _LEAST))
+        return np.where(self.is_even, np.minimum(self.scale, self.most) * at, self.scale * by_chance)
 
 
 class _Last(Struct, frozen=True):
-    """How far the last lives of a path are apart in ms, the very last ones first; `is_clear`: without a night
-    among them, so that they show how they thin out."""
+    """How far the last lives of a path are apart in ms, the very last ones first; `is_clear`: these may thin
+    out, and without a night among them they show how; `most`: no end is later than the last one by more."""
 
     apart: Floats
     is_clear: bool
+    most: float
 
 
 def _tail(last: _Last, weight: Floats, chance: Generator) -> _Tail:
@@ -105,29 +136,74 @@ def _tail(last: _Last, weight: Floats, chance: Generator) -> _Tail:
     told = np.array([0.0, np.log(places).sum()]) - len(places) * np.log(sums)
     is_even = chance.random(len(weight)) < (scipy.special.expit(told[0] - told[1]) if last.is_clear else 1.0)
     scale = np.where(is_even, sums[0] * weight, sums[1])
-    return _Tail(is_even, scale / chance.standard_gamma(len(places), len(weight)))
+    return _Tail(is_even, scale / chance.standard_gamma(len(places), len(weight)), last.most)
 
 
-def _gaps(after: Floats, paths: Sequence[tuple[Did, ...]]) -> tuple[Floats, dict[int, _Last]]:
-    """Return how long after each life the next one on its path ends: those like it end between the two; and
-    by the last ones how far those before them are apart; of few on a path they say nothing of later ones.
-    Nobody ends in a night, which is no such gap."""
-    found, last = np.zeros(len(after)), dict[int, _Last]()
-    groups: dict[tuple[Did, ...], list[int]] = {}
+def _groups(after: Floats, paths: Sequence[Path]) -> dict[Path, Whole]:
+    """Return the numbers of the lives of each path, in the order in which they end."""
+    found: dict[Path, list[int]] = {}
     for number, path in enumerate(paths):
-        groups.setdefault(path, []).append(number)
-    for group in groups.values():
-        numbers = np.array(group)[np.argsort(after[group], kind="stable")]
-        apart = np.diff(after[numbers])
+        found.setdefault(path, []).append(number)
+    return {
+        path: np.array(numbers)[np.argsort(after[numbers], kind="stable")] for path, numbers in found.items()
+    }
+
+
+def _apart(after: Floats, numbers: Whole) -> tuple[Floats, Whole]:
+    """Return how long after each life of a path the next one ends, and after which of them a night lies:
+    nobody ends in it, so that is no such gap."""
+    apart = np.diff(after[numbers])
+    nights = (
+        np.flatnonzero(apart > max(NIGHT_MS, NIGHT * np.median(apart))) if len(apart) else np.array([], int)
+    )
+    apart[nights] = 0.0
+    return apart, nights
+
+
+def _between(after: Floats, groups: Mapping[Path, Whole]) -> _Between:
+    """Return where those like each life end."""
+    found = _Between(*(np.zeros(len(after)) for _ in range(4)))
+    for numbers in groups.values():
+        apart, _ = _apart(after, numbers)
+        found.place[numbers] = np.arange(1.0, len(numbers) + 1.0)
+        found.count[numbers] = len(numbers)
+        found.behind[numbers[:-1]] = found.before[numbers[1:]] = apart
         if len(apart):
-            nights = np.flatnonzero(apart > max(NIGHT_MS, NIGHT * np.median(apart)))
-            apart[nights] = 0.0
-            found[numbers[:-1]] = apart
-        if len(apart) >= TAIL:
+            found.before[numbers[0]] = min(apart[0], after[numbers[0]])
+    return found
+
+
+def _lasts(after: Floats, groups: Mapping[Path, Whole], until: Mapping[Sent, float]) -> dict[int, _Last]:
+    """Return what is known of the last lives of each path; of few on a path they say nothing of later ones.
+
+    Who stays silent ends by the clock, when waits and windows let them: as evenly as people enter. By chance
+    ends who reacts or leaves, and before a further message goes to those who do not.
+    """
+    found = {}
+    for path, numbers in groups.items():
+        apart, nights = _apart(after, numbers)
+        silent = bool(path) and all(did == _SILENT for *_, did in path)
+        least = FEW if silent else TAIL
+        if len(apart) >= least:
             since = len(apart) - (int(nights[-1]) + 1 if len(nights) else 0)
-            told = apart[-min(max(since, TAIL), MOST) :][::-1]
-            last[int(numbers[-1])] = _Last(told, is_clear=since >= TAIL)
-    return found, last
+            told, last = apart[-min(max(since, least), MOST) :][::-1], int(numbers[-1])
+            most = np.inf if silent or not path else until[_sent(path)] - after[last]
+            found[last] = _Last(told, since >= TAIL and not silent, max(1.0, most))
+    return found
+
+
+def _until(lives: Sequence[Life], paths: Sequence[Path], start: int) -> dict[Sent, float]:
+    """Return how many ms after the start the last one goes on, or ends, to whom these messages have gone."""
+    on: dict[Sent, list[int]] = {}
+    for life, path in zip(lives, paths, strict=True):
+        went = [at for at, _, _ in _went(life)[1:]] + [life.run.finished_at or start]
+        for count, at in enumerate(went[: len(path)], 1):
+            on.setdefault(_sent(path[:count]), []).append(at - start)
+    found = {}
+    for sent, times in on.items():
+        last = np.sort(times)[-TAIL:]
+        found[sent] = float(last[-1] + (last[-1] - last[0]) / max(1, len(last) - 1))
+    return found
 
 
 def _sorts(lives: Sequence[Life], each: Floats, size: int, looked: int, chance: Generator) -> Floats:
@@ -145,7 +221,7 @@ def _sorts(lives: Sequence[Life], each: Floats, size: int, looked: int, chance: 
     return np.asarray((shares / sums)[:, which])
 
 
-def _taken(weights: Floats, paths: Sequence[tuple[Did, ...]], drawn: Rates) -> Floats:
+def _taken(weights: Floats, paths: Sequence[Path], drawn: Rates) -> Floats:
     """Return how much each life counts in each world, worlds x lives: so that at each message as many react
     and leave as do at its rates, whatever those who were played have done."""
     met: dict[tuple[int, int, int], dict[int, list[int]]] = {}
@@ -165,17 +241,25 @@ def _taken(weights: Floats, paths: Sequence[tuple[Did, ...]], drawn: Rates) -> F
     return weights
 
 
-def _path(life: Life) -> tuple[Did, ...]:
-    """Return what a person did about each message that reached them, in the order these went."""
-    sent = sorted(
+def _went(life: Life) -> list[tuple[int, int, int]]:
+    """Return when each message that reached a person went, its step and channel, in that order."""
+    return sorted(
         (passage.submitted_at, number, passage.channel)
         for number, passage in life.passages.items()
         if passage.submitted_at is not None and not failed(passage.mask)
     )
-    found = []
-    for before, (_, number, channel) in enumerate(sent):
+
+
+def _sent(path: Path) -> Sent:
+    return tuple((step, channel) for step, channel, _, _ in path)
+
+
+def _path(life: Life) -> Path:
+    """Return what a person did about each message that reached them, in the order these went."""
+    went, found = _went(life), []
+    for before, (_, number, channel) in enumerate(went):
         did = _REACTED if life.reacted and number in life.reacted else _SILENT
-        if did == _SILENT and before == len(sent) - 1 and life.marks and not life.reacted:
+        if did == _SILENT and before == len(went) - 1 and life.marks and not life.reacted:
             did = _LEFT
         found.append((number, channel, before, did))
     return tuple(found)
