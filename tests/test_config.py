@@ -44,6 +44,8 @@ def test_a_database_without_a_scheme_is_the_path_of_a_file(named: str, means: st
         ("database", "mysql://host/name"),
         ("database", ""),
         ("database", "sqlite:"),
+        ("database", "."),
+        ("database", f"sqlite:{Path(__file__).parent}"),
         ("database", "postgresql:///"),
         ("base_url", "go.example.org"),
         ("base_url", "http://go.example.org:port"),

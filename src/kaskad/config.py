@@ -138,7 +138,10 @@ def _check_database(value: str) -> str:
     if scheme in ("postgresql", "postgres"):
         return "" if urlsplit(value).netloc else "name the server, as in postgresql://user@host/name"
     if scheme == "sqlite":
-        return "" if value.partition(":")[2].strip("/") else "name the file, as in sqlite:kaskad.db"
+        path = value.partition(":")[2]
+        if not path.strip("/") or Path(path).is_dir():
+            return "name the file, as in sqlite:kaskad.db"
+        return ""
     return "must be a file or begin with postgresql:, as in kaskad.db or postgresql://user@host/name"
 
 
