@@ -76,7 +76,7 @@ class Keeper:
             try:
                 work(self._office)
             except Exception:
-                log.exception("hourly work has failed", of=work.__module__)
+                log.exception("hourly work has failed", of=f"{work.__module__}.{work.__name__}")
                 failed = True
         return not failed
 

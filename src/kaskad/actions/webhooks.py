@@ -21,6 +21,7 @@ from kaskad.engine.outbox import EventType
 from kaskad.engine.standard_webhooks import new_secret
 from kaskad.engine.transport.http import Http
 from kaskad.store import webhooks as webhook_store
+from kaskad.store.db import Transaction
 from kaskad.store.webhooks import DELIVERED, GIVEN_UP, WAITING, Delivery, Secret, Webhook
 
 BOTH_MS = 24 * 3_600_000  # so long does an old secret sign beside the new one
@@ -144,9 +145,10 @@ def replay(office: Office, webhook_id: int, message_id: str = "", since: int = 0
     What waits for a later attempt is tried now.
     """
     get(office, webhook_id)
-    now = wall_ms()
-    count = office.write(
-        lambda tx: tx.run(
+
+    def change(tx: Transaction) -> int:
+        now = wall_ms()  # not before: an attempt that begins while this waits its turn is none that waits
+        return tx.run(
             "replay_deliveries",
             webhook_id=webhook_id,
             message_id=message_id,
@@ -154,7 +156,8 @@ def replay(office: Office, webhook_id: int, message_id: str = "", since: int = 0
             now=now,
             later=now + herald.LEASE_MS,
         )
-    )
+
+    count = office.write(change)
     if message_id and not count:
         raise NotFound(
             worded("%(message)s is none of its deliveries that have ended or wait.", message=message_id)
