@@ -136,12 +136,23 @@ def test_what_waits_for_a_later_attempt_is_told_at_once_when_its_receiver_is_bac
         return due - datetime.now(UTC) > timedelta(minutes=30)
 
     until(waits_an_hour)
+    assert api.post(f"/webhooks/{number}/replay", {"id": first})["replayed"] == 1
+    got.waits_for(4)
+    until(waits_an_hour)  # not given up: it has all its attempts again, of which this was the first two
     got.answer = lambda _: 204
     assert api.post(f"/webhooks/{number}/replay", {"id": first})["replayed"] == 1
     assert state_of(api, number, delivered=1)["waiting"] == 0
     (delivery,) = api.get(f"/webhooks/{number}/deliveries")["items"]
-    assert delivery["attempts"] == 3 and {message_id for message_id, _ in got.got} == {first}
-    assert api.post(f"/webhooks/{number}/replay", {})["replayed"] == 0
+    assert delivery["attempts"] == 1 and {message_id for message_id, _ in got.got} == {first}
+    assert len(got.got) == 5 and api.post(f"/webhooks/{number}/replay", {})["replayed"] == 0
+
+
+def test_what_is_tried_in_some_seconds_anyway_is_no_unknown_message(api, got, shop):
+    got.answer = lambda _: 503
+    number = subscribe(api, got)
+    shop()
+    ((message_id, _),) = got.waits_for(1)
+    assert api.post(f"/webhooks/{number}/replay", {"id": message_id})["replayed"] == 0
 
 
 def test_an_endpoint_that_is_gone_is_told_nothing_more(api, got, shop):

@@ -142,11 +142,14 @@ def latest(
 def replay(office: Office, webhook_id: int, message_id: str = "", since: int = 0) -> int:
     """Tell again what was given up since an instant, or one message that has ended; return how many.
 
-    What waits for a later attempt is tried now.
+    What waits for a later attempt is tried now; what is tried within a minute anyway is not counted. Raises
+    NotFound where it was never to be told of the message.
     """
     get(office, webhook_id)
 
     def change(tx: Transaction) -> int:
+        if message_id and tx.one("delivery_of", webhook_id=webhook_id, message_id=message_id) is None:
+            raise NotFound(worded("%(message)s is none of its deliveries.", message=message_id))
         now = wall_ms()  # not before: an attempt that begins while this waits its turn is none that waits
         return tx.run(
             "replay_deliveries",
@@ -157,12 +160,7 @@ def replay(office: Office, webhook_id: int, message_id: str = "", since: int = 0
             later=now + herald.LEASE_MS,
         )
 
-    count = office.write(change)
-    if message_id and not count:
-        raise NotFound(
-            worded("%(message)s is none of its deliveries that have ended or wait.", message=message_id)
-        )
-    return count
+    return office.write(change)
 
 
 def _check(office: Office, url: str, types: Sequence[str]) -> None:

@@ -166,16 +166,16 @@ class Herald:
     async def _round(self) -> bool:
         """Word what the ticks have told, begin what is due; return whether there is more to do at once."""
         now = self._wall()
+        over = {one for one in self._gone if not self._claimed[one]}  # that they are gone is kept: it is read
         with self._db.read() as tx:
             webhooks = webhook_store.all_webhooks(tx, self._vault)
             piece = announce.word(tx, self._engine.world, webhooks, now)
         if piece.ids:
             await self._write(partial(announce.keep, piece=piece))
+        self._gone -= over
         begun = 0
         for webhook in webhooks:
             free = AHEAD - self._claimed[webhook.id]
-            if free == AHEAD:
-                self._gone.discard(webhook.id)
             if webhook.enabled and free > 0 and webhook.id not in self._gone:
                 begun += await self._begin(webhook, free)
         return len(piece.ids) == announce.PIECE or begun > 0

@@ -61,6 +61,9 @@ SELECT webhook_id, max(answer) FROM deliveries WHERE next_at IS NOT NULL AND att
 -- name: due_delivery
 SELECT 1 FROM deliveries WHERE webhook_id = :webhook_id AND next_at <= :now LIMIT 1;
 
+-- name: delivery_of
+SELECT 1 FROM deliveries WHERE webhook_id = :webhook_id AND message_id = :message_id;
+
 -- name: claim_deliveries
 -- Begin the attempts that are due. One whose process dies comes due again at :again_at.
 UPDATE deliveries SET attempts = attempts + 1, next_at = :again_at
@@ -79,10 +82,9 @@ UPDATE deliveries SET state = :state, next_at = :next_at, ended_at = :ended_at, 
  WHERE id = :id AND attempts = :attempts AND state = 0;
 
 -- name: replay_deliveries
--- What was given up is tried again as if for the first time, what waits for a later attempt has it now;
+-- What was given up, and what waits for a later attempt, is tried now as if for the first time;
 -- :message_id '' is all of them. What is due before :later may be under way.
-UPDATE deliveries
-   SET attempts = CASE WHEN state = 0 THEN attempts ELSE 0 END, state = 0, next_at = :now, ended_at = NULL
+UPDATE deliveries SET attempts = 0, state = 0, next_at = :now, ended_at = NULL
  WHERE webhook_id = :webhook_id AND created_at >= :since
    AND ((:message_id = '' AND state = 2)
         OR (message_id = :message_id AND state <> 0)
