@@ -248,7 +248,7 @@ def test_what_is_done_once_an_hour_is_done_whatever_fails_of_it_and_sooner_then(
     office: tuple[Stage, Office], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage, office = office
-    keeper, done = columns.Keeper(office), []
+    keeper, done, decided = columns.Keeper(office), [], []
 
     def fails(office: Office) -> None:
         raise ZeroDivisionError
@@ -262,7 +262,8 @@ def test_what_is_done_once_an_hour_is_done_whatever_fails_of_it_and_sooner_then(
         keeper.round()
         assert done == [office]
     monkeypatch.setattr(columns.lots, "look", done.append)
-    for wait, times in (("9m", 1), ("5m", 2), ("50m", 2), ("15m", 3)):
+    monkeypatch.setattr(columns.winners, "decide", decided.append)
+    for wait, times, well in (("9m", 1, 0), ("5m", 2, 0), ("50m", 2, 1), ("15m", 3, 1)):
         stage.passes(wait)
         keeper.round()
-        assert len(done) == times, wait
+        assert (len(done), len(decided)) == (times, well), wait

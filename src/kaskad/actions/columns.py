@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import monotonic
 
 from kaskad.actions import learning, lots, rhythms, scores, sunset, watching, winners
@@ -29,7 +29,8 @@ class Keeper:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._ended = threading.Event()
-        self._watch_at = self._sunset_at = self._learn_at = 0
+        self._watch_at = self._sunset_at = 0
+        self._learn_at: dict[str, int] = {}  # when each piece of the hourly work is due
         self._thread = threading.Thread(target=self._run, name="segments", daemon=True)
 
     def start(self) -> None:
@@ -60,8 +61,7 @@ class Keeper:
             began = monotonic()
             watching.look(self._office)
             scores.renew(self._office)
-            if now >= self._learn_at:
-                self._learn_at = now + (_HOUR_MS if self._learn() else int(_REST_S * 1000))
+            self._learn(now)
             if now >= self._sunset_at:
                 if silent := sunset.let_go(self._office):
                     log.info("sunset", contacts=silent)
@@ -69,16 +69,21 @@ class Keeper:
             self._watch_at = now + max(_WATCH_MS, int((monotonic() - began) * 1000 * _RARER))
         return self._keep()
 
-    def _learn(self) -> bool:
-        """Do what is done once an hour, each whatever became of the others; return whether all went well."""
-        failed = False
-        for work in (learning.renew, lots.look, winners.decide, _rhythms):
+    def _learn(self, now: int) -> None:
+        """Do what is due of what is done once an hour, each whatever becomes of the others."""
+        work: dict[str, Callable[[Office], object]] = {
+            "learning": learning.renew, "lots": lots.look, "winners": winners.decide, "rhythms": _rhythms,
+        }  # fmt: skip
+        for name, do in work.items():
+            if now < self._learn_at.get(name, 0):
+                continue
             try:
-                work(self._office)
+                do(self._office)
             except Exception:
-                log.exception("hourly work has failed", of=f"{work.__module__}.{work.__name__}")
-                failed = True
-        return not failed
+                log.exception("hourly work has failed", of=name)
+                self._learn_at[name] = now + int(_REST_S * 1000)
+            else:
+                self._learn_at[name] = now + _HOUR_MS
 
     def _keep(self) -> bool:
         """Make or drop columns, a block at a time; return whether any was."""
