@@ -74,9 +74,11 @@ def test_it_ends_while_it_waits_and_when_something_fails(monkeypatch: pytest.Mon
     waiting.stop()
     assert steps.done == []
     steps.busy = False
-    failing = Ahead(iter([_fail]), lambda: True)
+    failing = Ahead(iter([_fail, lambda: steps.done.append("after it")]), lambda: True)
     failing.start()
+    until(lambda: steps.done == ["after it", "heavy"])
     failing.stop()
+    steps.done.clear()
     unseen = Ahead(steps.pieces(), steps.seen.is_set)
     unseen.start()
     until(lambda: len(steps.done) == 2)

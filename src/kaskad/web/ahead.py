@@ -56,13 +56,10 @@ class Ahead:
         self._thread.join()
 
     def _run(self) -> None:
-        try:
-            self._do(self._pieces)
-            while not self._is_seen() and not self._ended.wait(_LOOK_S):
-                pass
-            self._do(partial(import_module, name) for name in HEAVY)
-        except Exception:  # whoever needs it first meets it again
-            log.exception("not made ahead")
+        self._do(self._pieces)
+        while not self._is_seen() and not self._ended.wait(_LOOK_S):
+            pass
+        self._do(partial(import_module, name) for name in HEAVY)
 
     def _do(self, todo: Iterator[Piece]) -> None:
         rest_s = _LOOK_S
@@ -70,7 +67,10 @@ class Ahead:
             if not self._rested(rest_s):
                 return
             began = time.monotonic()
-            piece()
+            try:
+                piece()
+            except Exception:  # whoever needs it first meets it again
+                log.exception("not made ahead")
             rest_s = _REST * (time.monotonic() - began)
 
     def _rested(self, rest_s: float) -> bool:
