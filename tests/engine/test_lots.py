@@ -159,19 +159,11 @@ def test_no_version_wins_by_people_lost_among_those_compared_or_later(db, first)
         assert winners.decide(office) == 1, "both sides have as many again"
 
 
-SHARED = """cascade: news
-title: News
-class: service
-trigger: {broadcast: all}
-reentry: {after_finish: 1h}
-steps:
-  - id: sms
-    channel: sms
-    wait: 6h
-    holdout: 40%
-    variants: [{id: plain, text: plain, weight: 9}, {id: warm, text: warm}]
-  - {id: last, channel: sms, text: last, wait: 9d}
-"""
+LAST = "  - {id: last, channel: sms, text: last, wait: 9d}\n"
+SHARED = (
+    TEXT.replace(": plain}", ": plain, weight: 9}").replace("    wait: 6h", "    holdout: 40%\n    wait: 6h")
+    + LAST
+)
 
 
 def test_who_was_moved_here_from_another_version_is_of_that_ones_lot(either):

@@ -15,7 +15,7 @@ from kaskad.actions.office import Office
 from kaskad.actions.reports import Among
 from kaskad.actions.uplift import drawn
 from kaskad.analytics.effects import StepEffect, VariantEffects
-from kaskad.analytics.intervals import UNEVEN
+from kaskad.analytics.intervals import UNEVEN, is_uneven
 from kaskad.analytics.samples import sample_ratio
 from kaskad.analytics.sequential import evidence_uneven
 from kaskad.domain.cascade import Step
@@ -100,8 +100,7 @@ def variants_uneven(office: Office, version: Version, step: Step) -> bool:
     with office.read() as tx:
         number = store.version(tx, version.id).number
     told = drawn(office, version.cascade.id, Among(version=number))
-    found = (one.evenly for one in told.variants if one.step == step.id)
-    return any(evenly is not None and evenly < UNEVEN for evenly in found)
+    return any(one.uneven for one in told.variants if one.step == step.id)
 
 
 def trial_uneven(office: Office, slug: str) -> bool:
@@ -113,8 +112,7 @@ def _off(lot: _Lot, known: bool) -> bool:
     """Say whether a lot is off; once that is certain it stays so until a single look finds nothing wrong."""
     if evidence_uneven(lot.counts, lot.weights) >= 1 / UNEVEN:
         return True
-    told = sample_ratio(lot.counts, lot.weights) if known else None
-    return told is not None and told < UNEVEN
+    return known and is_uneven(sample_ratio(lot.counts, lot.weights))
 
 
 def _of_trial(office: Office, slug: str) -> list[_Lot] | None:

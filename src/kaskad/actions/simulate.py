@@ -25,6 +25,7 @@ from kaskad.domain.definition import to_cascade
 from kaskad.domain.policy import SECOND, Policy
 from kaskad.domain.task import DeskPlan
 from kaskad.domain.terms import Channel
+from kaskad.domain.version import held_share
 from kaskad.planning.costs import fixed
 from kaskad.planning.expectations import Checked, Expectation, check
 from kaskad.planning.history import Happened
@@ -181,11 +182,10 @@ def alone(cascade: Cascade, asked: Asked) -> Prepared:
     able = askable(cascade, trigger, real=False)
     sort = typical(able.cascade, wanted.zone or policy.zone, prices=_told_prices(able.cascade, wanted))
     count = _first(asked.people, wanted.people, PEOPLE)
-    holdout = policy.holdout.of(cascade.message_class) if cascade.holdout is None else cascade.holdout
     world = world_of(
         wanted, start=_first(asked.start, wanted.start, ALONE_START), people=count, size=count,
-        seed=_first(asked.seed, wanted.seed, 1), holdout=holdout, traced=asked.traced, trigger=trigger,
-        per_second=wanted.per_second, buys=0.0,
+        seed=_first(asked.seed, wanted.seed, 1), holdout=held_share(cascade, policy), traced=asked.traced,
+        trigger=trigger, per_second=wanted.per_second, buys=0.0,
     )  # fmt: skip
     outlook = outlook_of(able.cascade, Past(Happened({}), {}))
     scene = Scene(able.cascade, policy, world, [sort], table_of(able.cascade, outlook, wanted.rates))

@@ -13,7 +13,7 @@ from kaskad.actions.step_pauses import PausedStep, told_in
 from kaskad.analytics.changed import Changed
 from kaskad.analytics.courses import tally
 from kaskad.analytics.exchange import exchanges
-from kaskad.analytics.intervals import UNEVEN, Interval, Share
+from kaskad.analytics.intervals import Interval, Share, is_uneven
 from kaskad.analytics.scope import Scope
 from kaskad.analytics.sequential import difference_at_any_look
 from kaskad.analytics.services import currencies
@@ -83,7 +83,7 @@ class TrialTold(Struct, frozen=True):
     @property
     def uneven(self) -> bool:
         """Say whether something other than the lot has chosen who gets which version."""
-        return self.evenly is not None and self.evenly < UNEVEN
+        return is_uneven(self.evenly)
 
 
 def listing(office: Office, slug: str, limit: int = 20) -> list[TrialTold]:

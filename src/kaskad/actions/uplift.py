@@ -21,6 +21,7 @@ from kaskad.analytics.uplift import DAY_MS, PACE_DAYS, Uplift, Worth
 from kaskad.domain.cascade import Cascade, Span
 from kaskad.domain.hours import add, subtract
 from kaskad.domain.policy import Policy
+from kaskad.domain.version import held_share
 from kaskad.engine.catalog import POLICY
 from kaskad.store import cascades as store
 from kaskad.store import held_shares, settings, winners
@@ -135,7 +136,7 @@ def _measured(office: Office, tx: Transaction, of: _Counted, now: int, changed: 
     waiting, first_at = _waiting(tx, row, whole, counted.until, of.within, changed)
     within_ms, share, pace = (
         add(now, of.within, "UTC") - now,
-        _share(of.defined, settings.get(tx, POLICY, Policy) or Policy()) / 10_000,
+        held_share(of.defined, settings.get(tx, POLICY, Policy) or Policy()) / 10_000,
         _pace(tx, row, whole, now, changed),
     )
     return Uplift(
@@ -268,10 +269,6 @@ def _shares_at(known: Mapping[int, Sequence[Stretch]], at: int) -> dict[int, int
         version_id: next((one.share for one in told if one.since <= at < one.until), 0)
         for version_id, told in known.items()
     }
-
-
-def _share(cascade: Cascade, policy: Policy) -> int:
-    return policy.holdout.of(cascade.message_class) if cascade.holdout is None else cascade.holdout
 
 
 def _waiting(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from kaskad.analytics.courses import Tally
-from kaskad.analytics.intervals import ALPHA, UNEVEN, Interval, Share, difference, holm, lift, p_value
+from kaskad.analytics.intervals import ALPHA, Interval, Share, difference, holm, is_uneven, lift, p_value
 from kaskad.analytics.samples import sample_ratio
 from kaskad.analytics.sequential import difference_at_any_look
 from kaskad.domain.cascade import Cascade, Step
@@ -57,7 +57,7 @@ class StepEffect(Struct, frozen=True):
     @property
     def uneven(self) -> bool:
         """Say whether something other than the lot has chosen who is held out."""
-        return self.evenly is not None and self.evenly < UNEVEN
+        return is_uneven(self.evenly)
 
 
 class ArmEffect(Struct, frozen=True):
@@ -85,7 +85,7 @@ class VariantEffects(Struct, frozen=True):
     @property
     def uneven(self) -> bool:
         """Say whether something other than the lot has chosen who gets which variant."""
-        return self.evenly is not None and self.evenly < UNEVEN
+        return is_uneven(self.evenly)
 
 
 def effect(one: Share, other: Share) -> Effect:

@@ -16,6 +16,11 @@ UNEVEN = 0.001  # below this p-value a lot did not fall as it should
 _NORMAL = NormalDist()
 
 
+def is_uneven(evenly: float | None) -> bool:
+    """Say whether something other than the lot has chosen, by the p-value of groups being so full."""
+    return evenly is not None and evenly < UNEVEN
+
+
 class Share(Struct, frozen=True):
     """So many of so many: those with a goal, of those who entered."""
 

@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 from kaskad.analytics.changed import Changed
 from kaskad.analytics.courses import Tally, held_out_lately, worth_each
 from kaskad.analytics.effects import Effect, StepEffect, VariantEffects, effect
-from kaskad.analytics.intervals import UNEVEN, Interval, Share, needed
+from kaskad.analytics.intervals import Interval, Share, is_uneven, needed
 from kaskad.analytics.reach import Amounts
 from kaskad.analytics.samples import Money, bootstrap_difference, sample_ratio
 from kaskad.analytics.scope import Scope
@@ -92,7 +92,7 @@ class Uplift(Struct):
     @property
     def uneven(self) -> bool:
         """Say whether the groups are not as full as the lot would have them."""
-        return self.evenly is not None and self.evenly < UNEVEN
+        return is_uneven(self.evenly)
 
     @property
     def orders(self) -> tuple[float, Interval] | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from kaskad.analytics.courses import Tally
-from kaskad.analytics.intervals import UNEVEN, Share
+from kaskad.analytics.intervals import Share, is_uneven
 from kaskad.analytics.samples import sample_ratio
 from kaskad.analytics.sequential import difference_at_any_look
 from kaskad.analytics.trials import outcomes
@@ -72,8 +72,7 @@ def people(runs: Iterable[tuple[Sequence[Part], int]], by: str) -> Count | None:
 
 def uneven(found: Sequence[Count], weights: Sequence[int]) -> bool:
     """Say whether something other than the lot has chosen who counts: then nothing can be concluded."""
-    told = sample_ratio([one.people for one in found], weights)
-    return told is not None and told < UNEVEN
+    return is_uneven(sample_ratio([one.people for one in found], weights))
 
 
 def winner(

@@ -86,8 +86,12 @@ class Version(Struct, frozen=True):
     @property
     def held_share(self) -> int:
         """Return how many of 10 000 people get nothing, so that the others can be held against them."""
-        own = self.cascade.holdout
-        return self.policy.holdout.of(self.cascade.message_class) if own is None else own
+        return held_share(self.cascade, self.policy)
+
+
+def held_share(cascade: Cascade, policy: Policy) -> int:
+    """Return how many of 10 000 people a cascade holds out: its own share, or that of its class."""
+    return policy.holdout.of(cascade.message_class) if cascade.holdout is None else cascade.holdout
 
 
 def prepare(
