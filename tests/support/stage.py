@@ -245,7 +245,11 @@ class Stage:
     # What the tests ask
 
     def sent(self, contact_id: int) -> list[str]:
-        """The ids of the steps of all submissions to a contact, in order."""
+        """The ids of the steps of all submissions to a contact, in order, of every tick so far.
+
+        What a tick hands over goes once the disk has the tick, where the engine runs by itself.
+        """
+        self.engine._effects.catch_up()
         found = []
         for parcel in self.parcels:
             if parcel.contact_id == contact_id:
