@@ -49,7 +49,7 @@ def office(either: Database, monkeypatch: pytest.MonkeyPatch) -> tuple[Stage, Of
 
 def everybody(stage: Stage) -> list[int]:
     with stage.db.read() as tx:
-        return [row[0] for row in tx.all("segment_contacts_within", first=0, last=BLOCK)]
+        return sorted(row[0] for row in tx.all("segment_contacts_within", first=0, last=BLOCK))
 
 
 def check(stage: Stage) -> None:
