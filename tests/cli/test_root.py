@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import typer
 
 from kaskad.cli import root
+from kaskad.cli.screens.helps import TOPICS
 from kaskad.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from support.databases import lay
 
@@ -115,6 +117,41 @@ def test_every_command_can_print_json() -> None:
     assert len(found) > 50 and "kaskad account remove" in found
     for name, command in found.items():
         assert any("--json" in option.opts for option in command.params), name
+
+
+def test_every_help_reads_well_at_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No line of a paragraph ends before the next word would have passed the margin."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("TERMINAL_WIDTH", raising=False)
+    commands = dict(all_of(typer.main.get_command(root.build_app())))
+    assert len(commands) > 200
+    for name in commands:
+        root.run([*name.split()[1:], "--help"])
+        shown = capsys.readouterr().out
+        assert max(map(len, shown.splitlines())) <= 80
+        assert "[[" not in shown and "......" not in shown, name  # typer itself marks what may be left out
+        about = [line.strip() for line in shown.partition("╭")[0].splitlines() if "Usage:" not in line]
+        for one, other in pairwise(about):
+            assert not one or not other or len(f" {one} {other.split()[0]}") >= 80, f"{name}: {one}"
+
+
+def all_of(command: Any, name: str = "kaskad") -> Iterator[tuple[str, Any]]:
+    """Yield every command and group of commands, by its whole name."""
+    yield name, command
+    for part, below in getattr(command, "commands", {}).items():
+        yield from all_of(below, f"{name} {part}")
+
+
+def test_every_command_and_all_that_it_takes_is_described_and_stands_under_one_topic() -> None:
+    whole: Any = typer.main.get_command(root.build_app())
+    for name, command in all_of(whole):
+        assert command.help, name
+        for each in command.params:
+            assert each.help, f"{name} {each.name}"
+    topics = [name for names in TOPICS.values() for name in names]
+    assert sorted(topics) == sorted(whole.commands)
 
 
 NO_DATABASE = {  # commands that look at no installation

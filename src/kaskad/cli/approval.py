@@ -11,7 +11,7 @@ from kaskad.cli.screens.options import DB, JSON
 
 NAME = Annotated[str, typer.Argument(metavar="CASCADE", help="Its name; with --template that of a template.")]
 TEXTS = Annotated[
-    list[str] | None, typer.Argument(metavar="TEXT…", help="Ids, as `approval list` shows them; else all.")
+    list[str] | None, typer.Argument(metavar="TEXT", help="Ids, as `approval list` shows them; else all.")
 ]
 TEMPLATE = Annotated[bool, typer.Option("--template", help="A template, and not a cascade.")]
 NOTE = Annotated[str, typer.Option(help="Why; kept with the act.")]
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 
 def listing(
-    name: Annotated[str, typer.Argument(metavar="[CASCADE]", help="Else which cascades wait.")] = "",
+    name: Annotated[str, typer.Argument(metavar="CASCADE", help="Else which cascades wait.")] = "",
     template: TEMPLATE = False,
     db: DB = "",
     as_json: JSON = False,

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def audit(
     what: Annotated[
-        str, typer.Argument(metavar="[OBJECT]", help="A contact, cascade, account, key …: its id or name.")
+        str, typer.Argument(metavar="OBJECT", help="A contact, cascade, account, key …: its id or name.")
     ] = "",
     by: Annotated[str, typer.Option(help="What this key has done.")] = "",
     since: Annotated[str, typer.Option(help="Not before, such as 2026-11-01T00:00:00+05:00.")] = "",

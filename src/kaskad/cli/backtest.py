@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def backtest(
-    cascade: Annotated[str, typer.Argument(metavar="[CASCADE]", help="Of this one; else of all.")] = "",
+    cascade: Annotated[str, typer.Argument(metavar="CASCADE", help="Of this one; else of all.")] = "",
     db: DB = "",
     as_json: JSON = False,
 ) -> None:

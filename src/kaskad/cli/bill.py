@@ -30,7 +30,7 @@ def bill(
     account: Annotated[
         str, typer.Argument(metavar="ACCOUNT|BILL", help="The account's name, or a bill: bill_12.")
     ],
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="CSV, XLSX or JSON Lines.")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="CSV, XLSX or JSON Lines.")] = None,
     mapping: Annotated[
         list[str] | None, typer.Option("--map", metavar="HEADER=MEANING", help="Such as 'Total=amount'.")
     ] = None,
@@ -74,7 +74,7 @@ def bill(
 
 
 def listing(
-    account: Annotated[str, typer.Argument(metavar="[ACCOUNT]", help="Only bills of this account.")] = "",
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Only bills of this account.")] = "",
     db: DB = "",
     as_json: JSON = False,
 ) -> None:

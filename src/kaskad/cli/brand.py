@@ -52,8 +52,10 @@ def change(
 
 
 def parts(
-    write: Annotated[bool, typer.Option(help="Write them as the brand is now.")] = False,
-    replace: Annotated[bool, typer.Option(help="With --write: also those changed by hand.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write them as the brand is now.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="With --write: also those changed by hand.")
+    ] = False,
     db: DB = "",
     as_json: JSON = False,
 ) -> None:

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def erasures(
-    act: Annotated[str, typer.Argument(metavar="[ERASURE]", help="One act (era_…), with its consents.")] = "",
+    act: Annotated[str, typer.Argument(metavar="ERASURE", help="One act (era_…), with its consents.")] = "",
     address: Annotated[str, typer.Option(help="Of who had this e-mail address, or number with +.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
     db: DB = "",

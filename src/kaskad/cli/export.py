@@ -18,7 +18,7 @@ UNTIL = Annotated[str, typer.Option(metavar="WHEN", help="Until this day, with i
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    group = typer.Typer(help="Take out what is known.", no_args_is_help=True)
+    group = typer.Typer(help="Take out what is known, as a file.", no_args_is_help=True)
     group.command()(people)
     group.command()(events)
     group.command()(messages)

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def bring(
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="CSV, XLSX or JSON Lines.")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="CSV, XLSX or JSON Lines.")] = None,
     account: Annotated[
         str, typer.Option("--from", metavar="ACCOUNT", help="Instead of a file: an account of a CRM.")
     ] = "",

@@ -50,7 +50,11 @@ def show(db: DB = "", as_json: JSON = False) -> None:
         typer.echo(table(("NAME", "OPENS", "MADE"), rows))
 
 
-def revoke(name: str, db: DB = "", as_json: JSON = False) -> None:
+def revoke(
+    name: Annotated[str, typer.Argument(help="As `kaskad key list` shows it.")],
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
     """Let a key open nothing any more."""
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import say

@@ -15,10 +15,10 @@ from kaskad.cli.screens.options import DB, JSON
 
 NAME = Annotated[str, typer.Argument(metavar="NAME", help="Name of the list.")]
 SEGMENT = Annotated[str, typer.Argument(metavar="NAME", help="Name of the segment.")]
-OF_SEGMENT = Annotated[str, typer.Argument(metavar="[NAME]", help="Name of the segment.")]
+OF_SEGMENT = Annotated[str, typer.Argument(metavar="NAME", help="Name of the segment.")]
 TEXT = Annotated[str, typer.Option("--text", help="A condition, as `if` in a cascade has them.")]
 WHO = Annotated[
-    list[str], typer.Argument(metavar="CONTACT...", help="Ids (con_…), external ids, e-mails or +phones.")
+    list[str], typer.Argument(metavar="CONTACT", help="Ids (con_…), external ids, e-mails or +phones.")
 ]
 SEEDS = Annotated[bool, typer.Option("--seeds", help="Seed and test contacts too.")]
 LIMIT = Annotated[int, typer.Option(min=1, help="At most so many.")]
@@ -48,7 +48,7 @@ def register(app: typer.Typer) -> None:
 
 
 def show(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Whose members; else all lists.")] = "",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose members; else all lists.")] = "",
     limit: LIMIT = 50,
     db: DB = "",
     as_json: JSON = False,
@@ -255,7 +255,7 @@ def preview_segment(
 
 
 def export_segments(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Only these.")] = None,
     db: DB = "",
     as_json: JSON = False,
 ) -> None:

@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def money(
-    cascade: Annotated[str, typer.Argument(metavar="[CASCADE]", help="Only this one; else all.")] = "",
+    cascade: Annotated[str, typer.Argument(metavar="CASCADE", help="Only this one; else all.")] = "",
     since: SINCE = "",
     until: UNTIL = "",
     db: DB = "",

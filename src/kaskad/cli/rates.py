@@ -64,8 +64,8 @@ def show(db: DB = "", as_json: JSON = False) -> None:
 
 
 def days(
-    base: Annotated[str, typer.Argument(metavar="[FROM]", help="Only of this currency.")] = "",
-    quote: Annotated[str, typer.Argument(metavar="[TO]", help="And of this one.")] = "",
+    base: Annotated[str, typer.Argument(metavar="FROM", help="Only of this currency.")] = "",
+    quote: Annotated[str, typer.Argument(metavar="TO", help="And of this one.")] = "",
     since: FROM_DAY = "",
     until: TO_DAY = "",
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="So many at most.")] = 100,

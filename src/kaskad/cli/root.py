@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 import kaskad.cli
+from kaskad.cli.screens.helps import make_readable
 from kaskad.domain.errors import Invalid, KaskadError
 
 
@@ -43,6 +44,7 @@ def _command() -> TyperGroup:
     """Return what `build_app` describes, ready to be called: made of 900 parameters, so once a process."""
     command = typer.main.get_command(build_app())
     assert isinstance(command, TyperGroup)
+    make_readable(command)
     return command
 
 

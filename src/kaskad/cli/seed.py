@@ -11,7 +11,7 @@ from kaskad.cli.screens.options import DB, JSON
 
 WHO = Annotated[
     list[str] | None,
-    typer.Argument(metavar="CONTACT...", help="Ids (con_…), external ids, e-mails or +phones."),
+    typer.Argument(metavar="CONTACT", help="Ids (con_…), external ids, e-mails or +phones."),
 ]
 LIST = Annotated[str, typer.Option("--list", help="Everybody on this list.")]
 

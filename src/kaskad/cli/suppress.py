@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 def suppress(
     addresses: Annotated[
-        list[str] | None, typer.Argument(metavar="[ADDRESS]...", help="E-mail, +phone, or channel:address.")
+        list[str] | None, typer.Argument(metavar="ADDRESS", help="E-mail, +phone, or channel:address.")
     ] = None,
     domains: Annotated[
         list[str] | None,
@@ -31,9 +31,11 @@ def suppress(
             "manual where it is left out."
         ),
     ] = "",
-    check: Annotated[bool, typer.Option(help="Only tell whether they are on the list, and why.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only tell whether they are on the list, and why.")
+    ] = False,
     lift: Annotated[
-        bool, typer.Option(help="Take them off the list again; addresses only with --why.")
+        bool, typer.Option("--lift", help="Take them off the list again; addresses only with --why.")
     ] = False,
     why: Annotated[
         str, typer.Option(help="With --lift: why addresses come off the list. It is kept in the audit.")

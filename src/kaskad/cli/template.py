@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 
 def put(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="YAML, MJML, HTML or plain text.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="YAML, MJML, HTML or plain text.")],
     db: DB = "",
     as_json: JSON = False,
 ) -> None:

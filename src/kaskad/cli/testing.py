@@ -23,7 +23,7 @@ FREE = Annotated[bool, typer.Option("--free", help="The free text, though there 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file: the one of templates stands in their group."""
-    group = typer.Typer(help="One cascade: what is to be expected of it, tests.", no_args_is_help=True)
+    group = typer.Typer(help="One cascade: test its steps on a tester.", no_args_is_help=True)
     group.command("test")(step)
     app.add_typer(group, name="cascade")
 

@@ -11,6 +11,7 @@ from kaskad.cli.screens.prose import tell
 
 SHARE = Annotated[str, typer.Option(metavar="PERCENT", help="Of those who enter, such as 20%.")]
 VERSION = Annotated[int, typer.Option(min=0, help="Its number; 0: the draft, frozen as the next version.")]
+NUMBER = Annotated[int, typer.Option(min=1, help="The number of a version on trial.")]
 AFTER_USUALLY, SURE_USUALLY = 500, "95%"
 COUNTED = ("delivered", "seen", "reacted", "goal", "opted_out")
 BY = Annotated[
@@ -91,7 +92,7 @@ def _save_draft(cascade: str, file: str, version: int, db: str) -> None:
 
 @_trial.command("share")
 def change(
-    cascade: CASCADE, share: SHARE, version: Annotated[int, typer.Option(min=1)], db: DB = "",
+    cascade: CASCADE, share: SHARE, version: NUMBER, db: DB = "",
     as_json: JSON = False,
 ) -> None:  # fmt: skip
     """Change how many of those who enter get a version on trial; figures begin anew."""
@@ -101,7 +102,7 @@ def change(
 
 @_trial.command()
 def promote(
-    cascade: CASCADE, version: Annotated[int, typer.Option(min=1)], why: WHY = "", db: DB = "",
+    cascade: CASCADE, version: NUMBER, why: WHY = "", db: DB = "",
     as_json: JSON = False,
 ) -> None:  # fmt: skip
     """End the trial: everybody enters this version from now on."""

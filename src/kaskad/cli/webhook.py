@@ -157,7 +157,7 @@ def deliveries(
 def replay(
     webhook_id: ID,
     message: Annotated[
-        str, typer.Argument(metavar="[MESSAGE]", help="One webhook-id; else all given up.")
+        str, typer.Argument(metavar="MESSAGE", help="One webhook-id; else all given up.")
     ] = "",
     since: Annotated[str, typer.Option(help="Only since this instant, such as 2026-11-25T10:00:00Z.")] = "",
     db: DB = "",
