@@ -10,7 +10,6 @@ import typer
 from kaskad.cli.screens.options import CASCADE, DB, JSON, SINCE, UNTIL, when
 from kaskad.cli.screens.prose import tell, terminal
 
-UNEVEN = 0.001  # the p-value below which a lot is said to be uneven
 UNEVEN_LOT = "uneven lot: believe nothing"
 
 
@@ -215,7 +214,9 @@ def _cells(
 
 def is_uneven(told: Mapping[str, Any]) -> bool:
     """Say whether the lot of what is told so (`evenly`) did not fall as it should."""
-    return told["evenly"] is not None and told["evenly"] < UNEVEN
+    from kaskad.analytics import intervals
+
+    return intervals.is_uneven(told["evenly"])
 
 
 def _shown(shown: bool, uneven: bool) -> str:
