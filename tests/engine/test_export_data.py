@@ -48,6 +48,26 @@ def office(either) -> Office:
     return Office(either, VAULT, stage.engine, stage.world.signer, "")
 
 
+def test_a_large_file_of_parquet_is_passed_on_while_it_is_written(monkeypatch):
+    monkeypatch.setattr(parquet, "GROUP", 2)
+    read = []
+    rows = (
+        {"contact": f"con_{n}", "at": datetime(2026, 6, 1, tzinfo=UTC)}
+        for n in range(5)
+        if not read.append(n)
+    )
+    made = parquet.write(("contact", "at"), rows, parquet.need())
+    first = next(made)
+    assert first.startswith(b"PAR1") and len(read) == 2, "no more is read than was passed on"
+    whole = first + b"".join(made)
+    assert pq.read_table(io.BytesIO(whole)).column("contact").to_pylist() == [f"con_{n}" for n in range(5)]
+    assert pq.ParquetFile(io.BytesIO(whole)).num_row_groups == 3
+    with pytest.raises(pa.ArrowInvalid):
+        pq.read_table(io.BytesIO(first))  # what broke off is no file
+    empty = b"".join(parquet.write(("contact", "at"), iter(()), parquet.need()))
+    assert pq.read_table(io.BytesIO(empty)).num_rows == 0
+
+
 def table(office: Office, what: Data | What, wanted: Wanted = ALL, **more) -> pa.Table:
     """Return an export of Parquet as it is read again."""
     made = export_data(office, what, Form.PARQUET, wanted, **more) if isinstance(what, Data) else export(

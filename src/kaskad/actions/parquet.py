@@ -1,4 +1,4 @@
-"""Rows as Parquet: columns with types, some ten thousand rows at a time.
+"""Rows as Parquet: columns with types, some ten thousand rows at a time, passed on as they are written.
 
 Written by pyarrow, which is what the field's tools read it with. It takes 170 MB and so comes only where it
 is asked for (`pip install 'kaskad[parquet]'`), and is imported only here.
@@ -6,12 +6,10 @@ is asked for (`pip install 'kaskad[parquet]'`), and is imported only here.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 
 import msgspec
@@ -20,7 +18,6 @@ from kaskad.domain.errors import Conflict
 from kaskad.domain.worded import worded
 
 GROUP = 20_000  # rows that are written together: some megabytes of memory
-_BLOCK = 1 << 16
 _MONEY = Decimal("0.001")  # three digits, as the dinar of Kuwait has
 TYPES = {  # of columns by their names; all others are text, what is nested as JSON
     "at": "instant", "created_at": "instant", "entered_at": "instant", "finished_at": "instant",
@@ -45,21 +42,46 @@ def need() -> ModuleType:
 def write(
     header: Sequence[str], rows: Iterable[Mapping[str, object]], arrow: ModuleType
 ) -> Iterator[bytes]:  # fmt: skip
-    """Yield the file, which is written aside first: its index stands at its end."""
+    """Yield the file group by group; its index stands at its end, so no part is taken for the whole."""
     schema = arrow.schema([(name, _type(arrow, TYPES.get(name, ""))) for name in header])
-    with tempfile.TemporaryDirectory(prefix="kaskad-export-") as folder:
-        path = Path(folder) / "export.parquet"
-        with import_module("pyarrow.parquet").ParquetWriter(str(path), schema, compression="zstd") as writer:
-            for group in _groups(rows):
-                columns = [[_value(row.get(name), TYPES.get(name, "")) for row in group] for name in header]
-                arrays = [
-                    arrow.array(column, field.type) for column, field in zip(columns, schema, strict=True)
-                ]
-                writer.write_table(arrow.Table.from_arrays(arrays, schema=schema))
-        with path.open("rb") as file:
-            path.unlink()  # gone with whoever reads it
-            while block := file.read(_BLOCK):
-                yield block
+    passing = _Passing()
+    file = arrow.PythonFile(passing, mode="w")
+    with import_module("pyarrow.parquet").ParquetWriter(file, schema, compression="zstd") as writer:
+        for group in _groups(rows):
+            columns = [[_value(row.get(name), TYPES.get(name, "")) for row in group] for name in header]
+            arrays = [arrow.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+            writer.write_table(arrow.Table.from_arrays(arrays, schema=schema))
+            yield passing.taken()
+    yield passing.taken()
+
+
+class _Passing:
+    """A file that is written once, from its beginning to its end, and keeps nothing of what was taken."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._at = 0
+
+    def tell(self) -> int:
+        return self._at
+
+    def write(self, part: bytes) -> int:
+        self._parts.append(bytes(part))
+        self._at += len(part)
+        return len(part)
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None:
+        self.closed = True
+
+    def taken(self) -> bytes:
+        """Return what was written since the last time."""
+        found = b"".join(self._parts)
+        self._parts.clear()
+        return found
 
 
 def _groups(rows: Iterable[Mapping[str, object]]) -> Iterator[list[Mapping[str, object]]]:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TIMEOUT_S = 60.0
+FILE_S = (
+    3_600.0  # a workbook is written whole before its first byte comes, and rows of one day are searched for
+)
 STARTING_S = 30.0  # so long may a server take to say where it listens: it may have to bring tables up to date
 BUSY_S = 10.0  # so long is another command waited for
 _TOLD_S = 1.0  # after which it is said who is waited for
@@ -108,7 +111,8 @@ class Client:
         asked = {name: given for name, given in query.items() if given is not None}
         part = out.with_name(f"{out.name}.part")
         try:
-            with self._http.stream("GET", f"/api/v1{path}", params=asked) as answer:
+            patient = httpx2.Timeout(TIMEOUT_S, read=FILE_S)
+            with self._http.stream("GET", f"/api/v1{path}", params=asked, timeout=patient) as answer:
                 if answer.status_code >= 400:
                     raise _told(answer.status_code, answer.read())
                 part.unlink(missing_ok=True)
