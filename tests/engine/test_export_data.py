@@ -2,18 +2,19 @@
 
 import csv
 import io
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from python_calamine import CalamineWorkbook
 
 from kaskad.actions import parquet
 from kaskad.actions.export import Data, Form, Wanted, What, export, export_data
 from kaskad.actions.office import Office
-from kaskad.domain.errors import Conflict
+from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.ids import read_contact
 from kaskad.domain.terms import Channel, Kind
 from support.stage import VAULT, Stage
@@ -66,6 +67,35 @@ def test_a_large_file_of_parquet_is_passed_on_while_it_is_written(monkeypatch):
         pq.read_table(io.BytesIO(first))  # what broke off is no file
     empty = b"".join(parquet.write(("contact", "at"), iter(()), parquet.need()))
     assert pq.read_table(io.BytesIO(empty)).num_rows == 0
+
+
+def test_each_day_of_costs_is_in_one_of_the_periods_that_follow_one_another(office):
+    """Days of whoever asks begin at another hour than those of costs, which are of UTC."""
+    june = int(datetime(2026, 6, 1, tzinfo=UTC).timestamp()) * 1000
+    hour = 3_600_000
+    for ahead in (-10, -5, 0, 3, 5, 13):
+        days = [
+            {
+                one["day"].day
+                for one in table(office, Data.COSTS, Wanted(since=at, until=at + DAY_MS)).to_pylist()
+            }
+            for at in (june - ahead * hour + day * DAY_MS for day in range(-1, 3))
+        ]
+        assert days == [set(), {1}, {2}, set()], ahead
+
+
+def test_days_of_costs_are_days_in_a_workbook(office):
+    made = b"".join(export_data(office, Data.COSTS, Form.XLSX, ALL))
+    header, first, *_ = CalamineWorkbook.from_filelike(io.BytesIO(made)).get_sheet_by_index(0).to_python()
+    assert header[0] == "day" and first[0] == date(2026, 6, 1)
+
+
+def test_a_time_that_ends_before_it_begins_is_refused(office):
+    for what in (Data.COSTS, Data.RUNS):
+        with pytest.raises(Invalid, match="ends before it begins"):
+            export_data(office, what, Form.CSV, Wanted(since=DAY_MS, until=DAY_MS))
+    with pytest.raises(Invalid, match="ends before it begins"):
+        export(office, What.MESSAGES, Form.CSV, Wanted(since=2, until=1))
 
 
 def table(office: Office, what: Data | What, wanted: Wanted = ALL, **more) -> pa.Table:

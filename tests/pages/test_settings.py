@@ -154,6 +154,10 @@ def test_what_has_happened_is_taken_out_as_a_file(site, monkeypatch):
         for wrong in ({"what": "secrets", "form": "csv"}, {"what": "runs", "form": "exe"}):
             told = post(client, path, **wrong)
             assert told.status_code == 422 and "Choose what is taken out" in told.text
+        told = post(client, path, what="runs", form="csv", since="вчера\r\n")
+        assert told.status_code == 422 and "Write days like 2026-11-26" in told.text, "and not everything"
+        told = post(client, path, what="runs", form="csv", since="2020-01-31", until="2020-01-01")
+        assert told.status_code == 422 and "ends before it begins" in told.text
         monkeypatch.setitem(sys.modules, "pyarrow", None)
         told = post(client, path, what="runs", form="parquet", **days)
         assert (

@@ -113,6 +113,6 @@ def _cell(value: object) -> Cell:
         return None
     if isinstance(value, Decimal):
         return float(value)
-    if isinstance(value, str | int | float | bool | datetime):
+    if isinstance(value, str | int | float | bool | date):
         return value
     return msgspec.json.encode(value).decode()

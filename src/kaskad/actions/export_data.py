@@ -21,7 +21,7 @@ from kaskad.domain.terms import Kind, Outcome, RunState
 from kaskad.store import settings
 from kaskad.store.db import Transaction
 
-DAY_MS = 86_400_000
+_ITS_DAY_MS = 10 * 3_600_000  # after a day of UTC begins, it is that day almost everywhere
 Fields = dict[str, object]
 
 
@@ -124,12 +124,15 @@ def _goals(office: Office, tx: Transaction, ids: Sequence[int], since: int, unti
 
 
 def _costs(tx: Transaction, since: int, until: int) -> list[Fields]:
-    """Return what whole days cost, those of the period."""
+    """Return what whole days cost, of which periods that follow one another hold each once.
+
+    Where clocks are up to ten hours behind UTC or thirteen ahead, a day asked for is that day of UTC.
+    """
     found: list[Fields] = []
     for row in tx.all("export_costs"):
         day = row[0] if isinstance(row[0], date) else date.fromisoformat(row[0])
         begins = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
-        if since - DAY_MS < begins < until:
+        if since <= begins + _ITS_DAY_MS < until:
             found.append(dict(zip(COLUMNS[Data.COSTS], (day, *row[1:]), strict=True)))
     return found
 

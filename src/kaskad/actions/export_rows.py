@@ -103,6 +103,8 @@ def ids_of(office: Office, wanted: Wanted) -> Iterator[list[int]]:
     """Return the ids of who is wanted, some at a time; raises NotFound, Invalid."""
     if wanted.segment and wanted.list_name:
         raise Invalid([worded("Name a segment or a list, not both.")])
+    if wanted.since >= wanted.until:
+        raise Invalid([worded("The time ends before it begins: choose a later end.")])
     if wanted.contacts:
         return iter([sorted(wanted.contacts)])
     with office.read() as tx:

@@ -13,7 +13,7 @@ from kaskad.actions.export import Data, Wanted, What
 from kaskad.actions.export import Form as FileForm
 from kaskad.actions.export_rows import LATEST, OLDEST
 from kaskad.actions.office import Office
-from kaskad.domain.errors import Conflict
+from kaskad.domain.errors import Conflict, Invalid
 from kaskad.web.api.exports import KINDS
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.filters import Filters
@@ -71,12 +71,14 @@ def take_out(
     if what not in _sets(seen) or form not in {each.value for each in FORMS}:
         return _page(request, seen, given, look._("Choose what is taken out, and how it is written."))
     days = Filters(since=since, until=until).among(look)
+    if (since and days.since is None) or (until and days.until is None):
+        return _page(request, seen, given, look._("Write days like 2026-11-26."))
     wanted = Wanted(
         since=OLDEST if days.since is None else days.since, until=LATEST if days.until is None else days.until
     )
     try:
         content = _file(office, what, FileForm(form), wanted, bool(identified) and seen.may(PEOPLE))
-    except Conflict as error:  # Parquet has a writer that is not installed everywhere
+    except (Conflict, Invalid) as error:  # Parquet has a writer that is not installed everywhere
         return _page(request, seen, given, look.refusal(error))
     note(office, seen, _route(what), what)
     name = "-".join(filter(None, (what, since, until)))
