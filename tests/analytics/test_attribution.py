@@ -1,5 +1,6 @@
 """Rules by which goals are shared out, to the values of the field; and which messages count."""
 
+import numpy as np
 import pytest
 
 from kaskad.actions.attribution import attribute
@@ -72,4 +73,41 @@ def test_goals_are_shared_out_among_what_had_arrived_in_time(tmp_path):
         assert sum(line.goals[rule] for line in told.lines) == pytest.approx(2)
     assert attribute(office, since=began, until=began + DAY).goals == 0
     assert attribute(office, since=began, within_days=1).without == 1  # carl's letter went 26 hours before
+    db.close()
+
+
+def test_goals_after_the_same_messages_are_each_shared_out_by_their_own_ages(tmp_path):
+    db = open_database(str(tmp_path / "kaskad.db"))
+    upgrade(db)
+    stage = Stage(db, policy=Policy.unlimited())
+    office = Office(db, VAULT, stage.engine, stage.world.signer, "")
+    stage.cascade(TEXT.format(slug="one", event="left"))
+    people = [stage.person(name) for name in ("ann", "bob")]
+    for person in people:
+        stage.event(person, "left")
+        stage.receipt(person, Kind.DELIVERED)
+    stage.passes("25h")
+    for person in people:
+        stage.receipt(person, Kind.DELIVERED, step=1)
+    bought = []
+    for person, waits in zip(people, ("1h", "3d"), strict=True):
+        stage.passes(waits)
+        bought.append(stage.clock.now())
+        stage.event(person, "bought")
+    stage.passes("1h")
+    with db.write() as tx:  # bob's letter went two days earlier
+        tx.script(
+            "UPDATE messages SET submitted_at = submitted_at - 172800000, sent_at = sent_at - 172800000"
+            f" WHERE contact_id = {people[1]} AND step = 0"
+        )
+    expected = np.zeros(2)
+    for person, at in zip(people, bought, strict=True):
+        with db.read() as tx:
+            sent = sorted(row[2] for row in tx.among("arrived_touches", [person], since=0))
+        expected += decay([at - each for each in sent])
+    told = attribute(office)
+    lines = {line.step: line for line in told.lines}
+    assert (told.goals, told.without) == (2, 0) and lines["letter"].touches == lines["chat"].touches == 2
+    assert [lines[step].goals["decay"] for step in ("letter", "chat")] == pytest.approx(expected.tolist())
+    assert lines["letter"].goals["decay"] != pytest.approx(lines["chat"].goals["linear"])
     db.close()

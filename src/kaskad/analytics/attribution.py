@@ -8,7 +8,8 @@ rule, nor Shapley or Markov, can tell what a step adds: the groups without it ne
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 
 from msgspec import Struct, field
 
@@ -79,26 +80,46 @@ def share_out(tx: Transaction, since: int, until: int, within_ms: int) -> Shared
     """
     rows = tx.all("goals_between", since=since, until=until, limit=MOST + 1)
     goals = {(row[0], row[1]): row[2] for row in rows[:MOST]}
-    touches: dict[int, list[tuple[int, Place]]] = defaultdict(list)
-    ids = sorted({contact_id for contact_id, _ in goals})
-    for contact_id, at, *place in tx.among("arrived_touches", ids) if ids else ():
-        touches[contact_id].append((at, Place(*place)))
     told = Shared(len(goals), more=len(rows) > MOST)
+    people = sorted({contact_id for contact_id, _ in goals})
+    places, touches = _touches(tx, people, min(goals.values(), default=0) - within_ms)
+    alike: dict[tuple[int, ...], list[list[int]]] = defaultdict(list)  # ages before goals, by the places
     for (contact_id, _), at in goals.items():
-        before = sorted(
-            (touch for touch in touches[contact_id] if at - within_ms <= touch[0] <= at), key=lambda t: t[0]
-        )
+        before = [touch for touch in touches.get(contact_id, ()) if at - within_ms <= touch[0] <= at]
         if before:
-            _add(told, [at - when for when, _ in before], [place for _, place in before])
+            alike[tuple([code for _, code in before])].append([at - when for when, _ in before])
         else:
             told.without += 1
+    for codes, ages in alike.items():
+        _add(told, [places[code] for code in codes], ages)
     return told
 
 
-def _add(told: Shared, ages: Sequence[int], places: Iterable[Place]) -> None:
-    shares = {name: rule(ages) for name, rule in RULES.items()}
+def _touches(
+    tx: Transaction, people: Sequence[int], since: int
+) -> tuple[list[Place], dict[int, list[tuple[int, int]]]]:
+    """Return places, and by person what arrived that left us since an instant, in order: when, which place.
+
+    Runs are read by themselves: PostgreSQL takes twice as long to look for that of each message.
+    """
+    runs = {(contact_id, run_id): way for contact_id, run_id, *way in tx.among("ways_of", people)}
+    codes: dict[tuple[int, ...], int] = {}
+    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for contact_id, run_id, at, *what in tx.among("arrived_touches", people, since=since):
+        place = (*runs[contact_id, run_id], *what)
+        found[contact_id].append((at, codes.setdefault(place, len(codes))))
+    for each in found.values():
+        each.sort(key=itemgetter(0))
+    return [Place(*place) for place in codes], found
+
+
+def _add(told: Shared, places: Sequence[Place], ages: Sequence[Sequence[int]]) -> None:
+    """Add goals that messages of the same places stood before, each with their ages."""
+    shares = {name: [len(ages) * share for share in rule(ages[0])] for name, rule in RULES.items()}
+    if len(places) > 1:  # the only rule that asks how old they are
+        shares["decay"] = [sum(each) for each in zip(*map(decay, ages), strict=True)]
     for number, place in enumerate(places):
-        told.touches[place] += 1
+        told.touches[place] += len(ages)
         got = told.credits.setdefault(place, dict.fromkeys(RULES, 0.0))
         for name in RULES:
             got[name] += shares[name][number]

@@ -51,11 +51,15 @@ SELECT contact_id, event, min(at) FROM facts
  GROUP BY contact_id, event ORDER BY min(at) DESC, contact_id, event LIMIT :limit;
 
 -- name: arrived_touches
--- The messages that have arrived of these contacts, with when they left us.
-SELECT m.contact_id, coalesce(m.sent_at, m.submitted_at), r.cascade_id, r.version_id, m.step, m.channel
-  FROM arrivals m JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
- WHERE m.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
-   AND m.arrived = 1 AND m.submitted_at IS NOT NULL;
+-- The messages that have arrived of these contacts, with when they left us: since an instant.
+SELECT contact_id, run_id, coalesce(sent_at, submitted_at), step, channel FROM arrivals
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+   AND arrived = 1 AND submitted_at IS NOT NULL AND coalesce(sent_at, submitted_at) >= :since;
+
+-- name: ways_of
+-- Of which cascade and version the runs of these contacts are.
+SELECT contact_id, id, cascade_id, version_id FROM runs
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
 -- name: contacts_before
 -- Everybody who was known before an instant, erased contacts aside, and all seed contacts: as texts, which is quick,
