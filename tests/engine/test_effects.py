@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import Future
+from threading import Timer
 
 import pytest
 
@@ -78,6 +79,24 @@ def test_a_defect_in_what_carries_messages_ends_the_engine(stage, disk, monkeypa
     tells(stage, stage.ann)
     until(lambda: stage.engine.problem())
     assert "because of a defect: ZeroDivisionError()" in stage.engine.problem()
+
+
+def test_what_the_disk_loses_while_the_engine_stops_is_told(db, disk):
+    stage = Stage(db)
+    stage.cascade(CASCADE)
+    ann = stage.person("ann")
+    stage.engine.start()
+    told = tells(stage, ann)
+    until(lambda: stage.runs(ann))
+    assert disk.asked.wait(WAIT_S)
+    disk.problem = OSError(5, "Input/output error")
+    with pytest.raises(Unavailable, match="check it, then start again"):
+        Timer(0.2, disk.release).start()
+        stage.engine.stop()
+    assert "check it" in stage.engine.problem()
+    with pytest.raises(Unavailable, match="check it"):
+        told.result(0)
+    assert stage.parcels == []
 
 
 def test_who_stops_lets_out_what_was_kept(db, disk):

@@ -373,7 +373,8 @@ def test_a_second_holder_is_refused_and_told_who_holds(tmp_path: Path) -> None:
     ) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == "held\n"
-        db = open_database(path)
+        (tmp_path / "link.db").symlink_to(path)
+        db = open_database(str(tmp_path / "link.db"))
         with pytest.raises(Locked, match=rf"kaskad serve, process {holder.pid}\b"), db.hold("kaskad worker"):
             pass
         with db.write():

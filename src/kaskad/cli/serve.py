@@ -168,6 +168,7 @@ def _until(ending: threading.Event, service: Service) -> None:
     """Wait for the end; raises Unavailable where the engine has stopped by itself."""
     from kaskad.domain.errors import Unavailable
 
-    while not ending.wait(1.0):
-        if trouble := service.engine.problem():
-            raise Unavailable(trouble)
+    while not service.engine.problem() and not ending.wait(1.0):
+        pass
+    if trouble := service.engine.problem():
+        raise Unavailable(trouble)

@@ -6,7 +6,6 @@ Nothing of it may happen before the tick is on the disk. While the engine runs, 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
@@ -50,11 +49,11 @@ class Effects:
             self._have(parcels, deliveries, shared, None)
 
     def catch_up(self) -> None:
-        """Wait until all that ticks have written is on the disk, and has had its effects."""
+        """Wait until all that ticks have written is on the disk, and has had its effects; or sets `lost`."""
         if self.ahead:
-            kept = threading.Event()
-            self._db.when_durable(lambda _: kept.set())
-            kept.wait()
+            kept: Future[StoreError | None] = Future()
+            self._db.when_durable(kept.set_result)
+            self.lost = kept.result() or self.lost
 
     @contextmanager
     def in_step(self) -> Iterator[None]:
@@ -85,8 +84,10 @@ class Effects:
             if lost is None:
                 log.exception("engine stopped")
                 lost = Unavailable(f"The engine stopped because of a defect: {error!r}")
+            elif self.lost is None:
+                log.error("engine stopped", why=str(lost), messages=len(parcels))
             refuse(deliveries, shared, lost)
-            self.lost = lost
+            self.lost = self.lost or lost
             self._on_loss()
 
     def _submit(self, parcels: list[Parcel]) -> None:

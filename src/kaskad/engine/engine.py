@@ -93,7 +93,10 @@ class Engine:
         self._thread.start()
 
     def stop(self, timeout_s: float = 30.0) -> None:
-        """End after the tick under way; wait for the answers to what has been handed over, and keep them."""
+        """End after the tick under way; wait for the answers to what has been handed over, and keep them.
+
+        Raises StoreError where that, or an earlier tick, is not on the disk.
+        """
         self._stopping = True
         self._halt.set()
         self._wake.set()
@@ -101,12 +104,17 @@ class Engine:
             self._thread.join()
         self._effects.catch_up()
         self._effects.ahead = False
+        lost = self._effects.lost if self._problem is None else None  # what has not been told yet
+        if lost is not None:
+            self._give_up(str(lost))
         try:
             self._dispatch.close(timeout_s)
             if self._problem is None and self._thread is not None:
                 self._tick(closing=True)
         finally:  # whoever waits is told, whatever the database says
             self._refuse_waiting(Unavailable("The server is stopping; try again."))
+        if lost is not None:
+            raise lost
 
     def problem(self) -> str | None:
         """Return why the engine does not work, or None."""

@@ -84,7 +84,8 @@ class Database(Protocol):
 
     def when_durable(self, then: Callable[[StoreError | None], None]) -> None:
         """Call `then` once all that has been committed by now is on the disk: at once, or from another
-        thread, in the order of the calls. It is given what was wrong where that cannot be said any more."""
+        thread, in the order of the calls. It is given what was wrong where that cannot be said any more:
+        then no transaction can be written either, until the database is opened again."""
 
     def read(self) -> AbstractContextManager[Transaction]:
         """Return a transaction that sees one state of the database throughout and may not change it."""

@@ -119,7 +119,6 @@ class SqliteDatabase:
         self._lock = threading.RLock()
         self._much = 0  # how many write much at the moment
         self._checkpointer: Checkpointer | None = None
-        self._syncer = Syncer(Path(f"{path}-wal"))
         self._readers: queue.LifoQueue[apsw.Connection | None] = queue.LifoQueue()
         for _ in range(READERS):
             self._readers.put(None)  # opened when first needed
@@ -135,12 +134,15 @@ class SqliteDatabase:
             # Who erases a person has all of it overwritten (`erasures.overwriting`).
             self._writer.pragma("secure_delete", "fast")
             self._writer.wal_autocheckpoint(CHECKPOINT_PAGES)
+            self._syncer = Syncer(Path(self._writer.filename_wal))  # beside the file, where `path` is a link
 
     @contextmanager
     def write(self, *, synced: bool = True) -> Iterator[SqliteTransaction]:
         with self._lock, self._told():
             if self._writer.in_transaction:
                 raise RuntimeError("write() inside write(): pass the transaction on instead")
+            if lost := self._syncer.lost():
+                raise lost
             if synced is not self._synced:
                 self._writer.pragma("synchronous", "full" if synced else "normal")
                 self._synced = synced
@@ -149,9 +151,11 @@ class SqliteDatabase:
                 yield SqliteTransaction(self._writer, self._known)
                 self._writer.execute("COMMIT")
                 self._written = self._writer.total_changes()
-            except BaseException:
+            except BaseException as error:
                 if self._writer.in_transaction:  # some errors of the disk have already rolled back
                     self._writer.execute("ROLLBACK")
+                if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_FSYNC:
+                    self._syncer.lose(str(error))  # also what was committed ahead of it may not be there
                 raise
 
     def write_ahead(self) -> AbstractContextManager[SqliteTransaction]:
@@ -209,7 +213,7 @@ class SqliteDatabase:
         return True
 
     def hold(self, owner: str) -> AbstractContextManager[None]:
-        return held(Path(self.name), owner)
+        return held(Path(self.name).resolve(), owner)
 
     def statement(self, name: str) -> Statement:
         return self._known[name]

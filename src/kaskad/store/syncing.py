@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from kaskad.domain.errors import Unavailable
@@ -28,14 +29,14 @@ class Syncer:
         self._waiting: list[tuple[int, Then]] = []
         self._kept = 0  # how much of what was written is on the disk
         self._ended = False
-        self._failed: Unavailable | None = None
+        self._problem = ""  # why nobody knows what is on the disk, for good
         self._thread: threading.Thread | None = None
 
     def after(self, written: int, then: Then) -> None:
         """Call `then` from another thread once as much as has been `written` is on the disk, in order.
 
         `written` is a count that only grows: an idle engine wakes no disk. `then` is given what was wrong
-        where the disk failed: from then on nobody knows what is there. After `close` it is called at once.
+        where a sync failed, this one or any before. After `close` it is called at once.
         """
         with self._changed:
             if not self._ended:
@@ -45,7 +46,17 @@ class Syncer:
                     self._thread.start()
                 self._changed.notify()
                 return
-        then(self._failed or Unavailable(f"{self._journal} has been closed."))
+        then(self.lost() or Unavailable(f"{self._journal} has been closed."))
+
+    def lost(self) -> Unavailable | None:
+        """Return why nobody knows what of all that was committed is on the disk; None where all is well."""
+        return Unavailable(self._problem) if self._problem else None
+
+    def lose(self, why: str) -> None:
+        """Say that a sync has failed: none is tried any more, since it may succeed and hide the loss."""
+        with self._changed:
+            if not self._problem:
+                self._problem = f"The disk of {self._journal} failed ({why}): check it, then start again."
 
     def close(self) -> None:
         """End, once all who wait have been told."""
@@ -60,11 +71,14 @@ class Syncer:
     def _run(self) -> None:
         while waiting := self._next():
             written = waiting[-1][0]
-            if written != self._kept and self._failed is None:
-                self._failed = self._problem()  # for good: a second attempt may succeed, and hide the loss
+            if written != self._kept and not self._problem:
+                try:
+                    self._keep()
+                except OSError as error:
+                    self.lose(error.strerror or repr(error))
                 self._kept = written
             for _, then in waiting:
-                then(self._failed)
+                then(self.lost())
 
     def _next(self) -> list[tuple[int, Then]]:
         """Return who waits now, as soon as there is somebody; nobody at the end."""
@@ -74,17 +88,12 @@ class Syncer:
             taken, self._waiting = self._waiting, []
             return taken
 
-    def _problem(self) -> Unavailable | None:
-        try:
-            if self._file is None:
-                self._file = os.open(self._journal, os.O_RDONLY)
+    def _keep(self) -> None:
+        if self._file is None:
+            self._file = os.open(self._journal, os.O_RDONLY)
+            with suppress(OSError):  # as SQLite: not every folder can be synced, or opened
                 self._sync_folder()  # that the file is there at all must be on the disk too
-            _sync(self._file)
-        except OSError as error:
-            return Unavailable(
-                f"The disk of {self._journal} failed ({error.strerror}): check it, then start again."
-            )
-        return None
+        _sync(self._file)
 
     def _sync_folder(self) -> None:
         folder = os.open(self._journal.parent, os.O_RDONLY)

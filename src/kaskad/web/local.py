@@ -1,7 +1,8 @@
 """How a command on this machine finds the server that holds its SQLite file.
 
-Beside the file lies, while a server runs, `<file>.server`: its address and a key made for this run, readable
-by its owner only. Whoever can read it could read the database itself.
+Beside the file (the real one, where it is named by a link) lies, while a server runs, `<file>.server`: its
+address and a key made for this run, readable by its owner only. Whoever can read it could read the database
+itself.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def holder(database: Path) -> str:
 
 
 def _lock_of(database: Path) -> Path:
-    return Path(f"{database}.lock")
+    return Path(f"{database.resolve()}.lock")
 
 
 def _is_held(database: Path) -> bool:
@@ -87,4 +88,4 @@ def _is_held(database: Path) -> bool:
 
 
 def _beside(database: Path) -> Path:
-    return database.with_name(f"{database.name}.server")
+    return Path(f"{database.resolve()}.server")
