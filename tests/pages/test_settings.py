@@ -156,6 +156,9 @@ def test_what_has_happened_is_taken_out_as_a_file(site, monkeypatch):
             assert told.status_code == 422 and "Choose what is taken out" in told.text
         told = post(client, path, what="runs", form="csv", since="вчера\r\n")
         assert told.status_code == 422 and "Write days like 2026-11-26" in told.text, "and not everything"
+        ever = {"since": "0001-01-01", "until": "9999-12-31"}  # no day comes after the last of the calendar
+        assert post(client, path, what="contacts", form="jsonl", **ever).text == whole
+        assert client.get("/cascades/news", params=ever).status_code == 200
         told = post(client, path, what="runs", form="csv", since="2020-01-31", until="2020-01-01")
         assert told.status_code == 422 and "ends before it begins" in told.text
         monkeypatch.setitem(sys.modules, "pyarrow", None)

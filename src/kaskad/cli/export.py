@@ -106,3 +106,5 @@ def _with_it(text: str) -> str | None:
         return (date.fromisoformat(text) + timedelta(days=1)).isoformat()
     except ValueError:
         return told
+    except OverflowError:  # after the last day of the calendar there is none
+        return None

@@ -27,10 +27,8 @@ class Filters(Struct, frozen=True):
 
     def among(self, look: Look) -> Among:
         """Return the runs that are meant; days begin at midnight of the reader."""
-        until = _day(look, self.until)
-        if until is not None:
-            until += timedelta(days=1)
-        return Among(self.segment, self.version, _ms(_day(look, self.since)), _ms(until))
+        since, until = begin_of(look, read_day(self.since)), end_of(look, read_day(self.until))
+        return Among(self.segment, self.version, since, until)
 
     @property
     def query(self) -> str:
@@ -68,12 +66,21 @@ def number_of(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
 
 
-def _day(look: Look, text: str) -> datetime | None:
+def read_day(text: str) -> date | None:
+    """Return the day that an address or a form names; None: it names none."""
     try:
-        return datetime.combine(date.fromisoformat(text), time(), ZoneInfo(look.zone))
+        return date.fromisoformat(text)
     except ValueError:
         return None
 
 
-def _ms(at: datetime | None) -> int | None:
-    return None if at is None else round(at.timestamp() * 1000)
+def begin_of(look: Look, day: date | None) -> int | None:
+    """Return when a day of the reader begins, in milliseconds since 1970 UTC."""
+    if day is None:
+        return None
+    return round(datetime.combine(day, time(), ZoneInfo(look.zone)).timestamp() * 1000)
+
+
+def end_of(look: Look, day: date | None) -> int | None:
+    """Return when the day after it begins; None where the calendar ends with it."""
+    return None if day is None or day == date.max else begin_of(look, day + timedelta(days=1))
