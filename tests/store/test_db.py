@@ -114,6 +114,25 @@ def test_sums_are_integers(things: Database) -> None:
     assert [type(value) for value in row] == [int, int, float]
 
 
+@pytest.mark.parametrize("power", [1, 7, 10**4, 10**9, 10**12])
+def test_sums_are_exact_beyond_any_column(things: Database, power: int) -> None:
+    numbers = [4_999 * power, 5_000 * power, power, -1, 0]
+    for sign in (1, -1):
+        with things.write() as tx:
+            tx.run("empty")
+            tx.many(
+                "put_things",
+                [(sign * number, None, sign * place, None) for place, number in enumerate(numbers)],
+            )
+        with things.read() as tx:
+            ((total, count, mean),) = tx.all("sums")
+        assert (total, count, mean) == (sign * sum(numbers), 5, sign * 2)
+        assert type(total) is int and mean == sign * 2
+        with things.write() as tx:
+            tx.many("put_things", [(77 * 10**15, None, 1, None)])
+            assert tx.all("sums")[0][2] == pytest.approx((sign * 10 + 1) / 6)
+
+
 def test_changes_are_counted_also_in_batches(things: Database) -> None:
     batch = [(number, None, number % 3, None) for number in range(9)]
     with things.write() as tx:

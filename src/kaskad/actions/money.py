@@ -226,21 +226,29 @@ class _Sums:
                     "days": one.day.isoformat(), "accounts": self._names.get(one.account_id, ""),
                     "cascades": slugs.get(one.cascade_id, ""), "steps": step_of(one.version_id, one.step),
                 }  # fmt: skip
-                each = [self.of[kind].setdefault(name, Sum(name)) for kind, name in places.items()]
+                each = [self._named(kind, name) for kind, name in places.items()]
+                paid = [self._in_one(currency, one, minor) for minor in (one.price, one.cost)]
                 for sums in (self.whole, *each):
                     sums.messages += one.messages
                     if currency:
-                        self._pay(sums, currency, one)
+                        self._pay(sums, currency, one.cost, paid)
         self.under_way = round_off(self._under_way)
         for sums, exact in self._exact.values():
             sums.price, sums.cost = round_off(exact[0]), round_off(exact[1])
 
-    def _pay(self, sums: Sum, currency: str, one: Counted) -> None:
-        """Add what messages of a day cost to a sum, not rounded yet."""
-        sums.own[currency] = sums.own.get(currency, 0) + one.cost
-        _, (price, cost) = self._exact.setdefault(id(sums), (sums, ({}, {})))
-        _more(price, *self._in_one(currency, one, one.price))
-        _more(cost, *self._in_one(currency, one, one.cost))
+    def _named(self, kind: str, name: str) -> Sum:
+        """Return the sum of one kind that has this name."""
+        found = self.of[kind].get(name)
+        if found is None:
+            found = self.of[kind][name] = Sum(name)
+        return found
+
+    def _pay(self, sums: Sum, currency: str, own: int, paid: Sequence[tuple[str, Decimal]]) -> None:
+        """Add price and cost of messages of a day to a sum, not rounded yet; `own` is the cost as paid."""
+        sums.own[currency] = sums.own.get(currency, 0) + own
+        _, exact = self._exact.setdefault(id(sums), (sums, ({}, {})))
+        for amounts, told in zip(exact, paid, strict=True):
+            _more(amounts, *told)
 
     def _in_one(self, currency: str, one: Counted, minor: int) -> tuple[str, Decimal]:
         """Return an amount of a day in the currency of figures; where no rate tells it in its own."""

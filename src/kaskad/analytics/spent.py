@@ -60,22 +60,25 @@ def spent(tx: Transaction, span: Span, zone: ZoneInfo) -> Spent:
     """Return what was spent, by the days of `zone`; `span` is of whole hours."""
     found: dict[_Place, list[int]] = {}
     since, until = span.since // HOUR_MS, span.until // HOUR_MS
+    cascades = {
+        version_id: cascade_id
+        for version_id, cascade_id in tx.all("version_cascades")
+        if span.cascade_id in (0, cascade_id)
+    }
     for first, last, offset in clocks(zone, since, until):
-        for row in tx.all(
-            "spent_between", cascade_id=span.cascade_id, since=first, until=last, offset=offset
-        ):
-            _add(found, row[:6], *map(int, row[6:]))
+        for row in tx.among("spent_between", list(cascades), since=first, until=last, offset=offset):
+            _add(found, (cascades[row[0]], *row[:5]), *row[5:])
     changed = waiting(tx, CORRECTED)
     if len(changed) <= CORRECTED:
-        cascades = {row[0]: row[1] for row in tx.all("version_cascades")}
         for hour, version_id, leg, sign in moves(tx, changed):
-            if since <= hour < until and span.cascade_id in (0, cascades[version_id]):
+            if since <= hour < until and version_id in cascades:
                 day = (hour * _HOUR_S + _offset(zone, hour)) // _DAY_S
                 for kind, *told in sums_of(leg):
                     place = (cascades[version_id], version_id, leg.step, leg.account_id or 0, kind, day)
                     _add(found, place, *(sign * number for number in told))
+    days = {day: date.fromordinal(_EPOCH + day) for day in {place[5] for place in found}}
     sums = [
-        Sum(*place[:5], date.fromordinal(_EPOCH + place[5]), *told)
+        Sum(*place[:5], days[place[5]], *told)
         for place, told in sorted(found.items()) if any(told)
     ]  # fmt: skip
     return Spent(sums, len(changed) if len(changed) > CORRECTED else 0)

@@ -118,8 +118,12 @@ class Counter:
         """Measure texts of so many SMS."""
         name = "waste_texts_of_many" if of >= MANY else "waste_texts"
         rows = self._tx.all(name, limit=TEXTS, **self._span)
+        known: dict[str, tuple[int, int, int]] = {}  # many people are told the same
         for version, step, account, minor, body in rows:
-            parts, signs, alphabet = spared(str(msgspec.json.decode(body).get("text", "")))
+            text = str(msgspec.json.decode(body).get("text", ""))
+            if text not in known:
+                known[text] = spared(text)
+            parts, signs, alphabet = known[text]
             for kind, fewer in (("signs", signs), ("alphabet", alphabet)):
                 if fewer:
                     self._add(kind, version, step, account, minor * fewer // parts).of = len(rows)

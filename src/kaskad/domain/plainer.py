@@ -38,5 +38,6 @@ def spared(text: str) -> tuple[int, int, int]:
     parts = sms.parts(text)
     if parts == 1 or sms.encoding(text) is sms.Encoding.GSM7:
         return parts, 0, 0
-    signs = max(0, parts - sms.parts(plain(text)))
-    return parts, signs, max(0, parts - signs - sms.parts(latin(text)))
+    simple = plain(text)
+    signs = max(0, parts - sms.parts(simple))
+    return parts, signs, max(0, parts - signs - sms.parts(simple.translate(_LETTERS)))

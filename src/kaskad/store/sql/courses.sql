@@ -171,13 +171,15 @@ DELETE FROM spent_counts
        messages = 0 AND price = 0 AND cost = 0;
 
 -- name: spent_between
--- What messages submitted from one hour until before another cost, by cascade (0: of all), version, step, account,
--- kind and day; :offset is how many seconds the clock of these days is ahead of UTC.
-SELECT v.cascade_id, k.version_id, k.step, k.account_id, k.kind, (k.hour * 3600 + :offset) / 86400,
-       sum(k.messages), sum(k.price), sum(k.cost)
-  FROM spent_counts k JOIN versions v ON v.id = k.version_id
- WHERE k.hour >= :since AND k.hour < :until AND (:cascade_id = 0 OR v.cascade_id = :cascade_id)
- GROUP BY v.cascade_id, k.version_id, k.step, k.account_id, k.kind, (k.hour * 3600 + :offset) / 86400;
+-- What messages of these versions, submitted from one hour until before another, cost by version, step, account, kind and
+-- day; :offset is how many seconds the clock of these days is ahead of UTC. Sums are cast as PostgreSQL would send them
+-- as texts of digits, of which thousands take longer to read than to add up.
+SELECT version_id, step, account_id, kind, (hour * 3600 + :offset) / 86400,
+       CAST(sum(messages) AS BIGINT), CAST(sum(price) AS BIGINT), CAST(sum(cost) AS BIGINT)
+  FROM spent_counts
+ WHERE version_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+   AND hour >= :since AND hour < :until
+ GROUP BY version_id, step, account_id, kind, (hour * 3600 + :offset) / 86400;
 
 -- name: put_run_courses
 INSERT INTO run_courses (contact_id, run_id, course_id, version_id, entered_at, value, hours, returned)

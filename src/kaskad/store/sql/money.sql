@@ -67,14 +67,15 @@ DELETE FROM double_messages
 
 -- name: waste_dead
 -- Messages to an address that was known to be invalid before they left. Calls go to the number of SMS (8). Begun with
--- such addresses (the CROSS JOIN says so to SQLite): most people have none.
+-- such addresses (the CROSS JOIN says so to SQLite): most people have none. PostgreSQL does not join by IS NOT DISTINCT
+-- FROM, so that it reads the JSON of their bodies only, not that of all.
 SELECT r.version_id, m.step, m.account_id, count(*), sum(coalesce(m.spent, 0) + coalesce(m.cost, m.price))
   FROM addresses a CROSS JOIN runs r
   JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id
   JOIN message_bodies b ON b.contact_id = m.contact_id AND b.run_id = m.run_id AND b.step = m.step
  WHERE a.health = 1 AND r.contact_id = a.contact_id AND a.changed_at < m.submitted_at
    AND a.channel = CASE WHEN m.channel IN (9, 10) THEN 8 ELSE m.channel END
-   AND a.value = /* sqlite: json_extract(b.body, '$.to') */ /* postgresql: CAST(b.body AS json) ->> 'to' */
+   AND a.value /* sqlite: = json_extract(b.body, '$.to') */ /* postgresql: IS NOT DISTINCT FROM CAST(b.body AS json) ->> 'to' */
    AND r.cascade_id = :cascade_id AND m.submitted_at >= :since AND m.submitted_at < :until
    AND m.state IN (3, 4, 5, 7, 8, 9, 10) AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
  GROUP BY r.version_id, m.step, m.account_id;
