@@ -76,12 +76,27 @@ def test_an_alarm_stands_while_so_much_changes_that_nothing_can_be_said(db, monk
         courses.due(tx, [(one.contact_id, one.id)])
     with monkeypatch.context() as little:
         little.setattr(changed, "CORRECTED", 0)  # a large launch is under way, somewhere
+        little.setattr(lots, "LOOKED", 0)
         assert looked(office) == found
     stage.works()
     assert looked(office) == found
     books = alarm_book.listing(office, before=2**62, limit=9)
     assert sorted(each.alarm.kind for each in books) == ["uneven", "uneven_trial"], "raised once each"
     assert not any(each.alarm.over_at for each in books)
+
+
+def test_a_site_that_is_never_done_with_counting_hears_of_a_lot_that_is_off(db, monkeypatch):
+    stage, office = staged(db)
+    version = activated(stage, LOST)
+    monkeypatch.setattr(stage, "_is_counted", lambda: None)
+    monkeypatch.setattr(changed, "CORRECTED", 3)
+    people(stage, 520)
+    launched(stage, version)
+    stage.passes("P3D")
+    with monkeypatch.context() as more:
+        more.setattr(lots, "LOOKED", 3)  # but not of one of which too much is not known
+        assert looked(office) == []
+    assert [name for _, name, _ in looked(office)] == ["news/sms"]
 
 
 def test_one_cascade_that_cannot_be_looked_at_stops_no_other(db, monkeypatch):

@@ -14,6 +14,7 @@ from kaskad.actions import trials
 from kaskad.actions.office import Office
 from kaskad.actions.reports import Among
 from kaskad.actions.uplift import drawn
+from kaskad.analytics.changed import LOOKED
 from kaskad.analytics.effects import StepEffect, VariantEffects
 from kaskad.analytics.intervals import UNEVEN, is_uneven
 from kaskad.analytics.samples import sample_ratio
@@ -121,7 +122,7 @@ def _of_trial(office: Office, slug: str) -> list[_Lot] | None:
         running = trial_store.under_way(tx, store.by_slug(tx, slug).id)
     if running is None:
         return []
-    told = trials.listing(office, slug, 1)[0]
+    told = trials.listing(office, slug, 1, LOOKED)[0]
     if told.uncounted:  # what is left out may be of one side
         return None
     if told.id != running.id or told.evenly is None:
@@ -135,6 +136,8 @@ def _of_trial(office: Office, slug: str) -> list[_Lot] | None:
 def _of_version(office: Office, slug: str) -> list[_Lot] | None:
     """Return the other lots of a cascade, by the version that runs; None: nothing can be said now."""
     told = drawn(office, slug)
+    if told.uncounted and (told.held_share or told.steps or told.variants):
+        told = drawn(office, slug, most=LOOKED)
     if told.uncounted:
         return None
     found = list[_Lot]()

@@ -86,14 +86,17 @@ class TrialTold(Struct, frozen=True):
         return is_uneven(self.evenly)
 
 
-def listing(office: Office, slug: str, limit: int = 20) -> list[TrialTold]:
-    """Return the trials of a cascade, the latest first, each with its figures; raises NotFound."""
+def listing(office: Office, slug: str, limit: int = 20, most: int | None = None) -> list[TrialTold]:
+    """Return the trials of a cascade, the latest first, each with its figures; raises NotFound.
+
+    `most`: so many runs that have changed are looked at.
+    """
     with office.read() as tx:
         row = store.by_slug(tx, slug)
         numbers = {each.id: each.number for each in store.versions_of(tx, row.id)}
         money = currencies(tx)
         return [
-            _told(tx, row, trial, numbers, money, office.now())
+            _told(tx, row, trial, numbers, money, office.now(), most)
             for trial in trial_store.of_cascade(tx, row.id, limit)
         ]
 
@@ -298,7 +301,7 @@ def _share_out(tx: Transaction, cascade_id: int, shares: Mapping[int, int], now:
 
 def _told(
     tx: Transaction, row: CascadeRow, trial: TrialRow, numbers: Mapping[int, int],
-    money: Mapping[int, str], now: int,
+    money: Mapping[int, str], now: int, most: int | None = None,
 ) -> TrialTold:  # fmt: skip
     from kaskad.analytics.samples import sample_ratio
 
@@ -308,7 +311,7 @@ def _told(
     told_in = exchanges(tx, row.id, now, Scope(None, 0, since, until)).cost
     arms: list[ArmTold] = []
     effects: list[Mapping[str, float]] = []
-    changed = Changed(tx, now)
+    changed = Changed(tx, now, most)
     for version_id, part in shares.items():
         told = tally(tx, row.id, Scope(None, version_id, since, until), changed)
         found = outcomes(told, money, told_in)

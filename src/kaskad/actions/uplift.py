@@ -81,11 +81,14 @@ def measure(office: Office, slug: str, among: Among = ALL, *, ripe: bool = True)
         return _measured(office, tx, _counted(office, tx, slug, among, ripe, now, changed), now, changed)
 
 
-def drawn(office: Office, slug: str, among: Among = ALL) -> Drawn:
-    """Return how the lots of a cascade's version fell. Raises as `measure`, and takes much less than that."""
+def drawn(office: Office, slug: str, among: Among = ALL, most: int | None = None) -> Drawn:
+    """Return how the lots of a cascade's version fell. Raises as `measure`, and takes much less than that.
+
+    `most`: so many runs that have changed are looked at.
+    """
     now = office.now()
     with office.read() as tx:
-        changed = Changed(tx, now)
+        changed = Changed(tx, now, most)
         of = _counted(office, tx, slug, among, False, now, changed)
         effect = uplift.treated_and_held(of.told)
         over = _taken_over(tx, of.row, of.version.id)
