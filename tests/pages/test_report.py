@@ -198,6 +198,9 @@ def test_variants_are_rows_of_the_table_of_steps(opened, visit):
     )
     assert len(shown) >= 4 and set(shown) == {"table-row"}, "as no other part of the pages is called"
     assert page.locator(".by-step tr.of-variant").count() == 2
+    assert "“Does it work?” compares fewer" in page.locator(".by-step .steps-note").inner_text()
+    with opened.client("viewer") as client:
+        assert "compares fewer" not in client.get("/cascades/news?lang=en").text, "it has no variants"
 
 
 def test_figures_lead_to_files_and_filters_hold(opened):
