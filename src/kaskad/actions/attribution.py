@@ -7,9 +7,9 @@ from msgspec import Struct, field
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
 from kaskad.analytics.attribution import DAY_MS, RULES, share_out
+from kaskad.analytics.scope import ENDS_FIRST
 from kaskad.domain.errors import Invalid
 from kaskad.domain.terms import Channel
-from kaskad.domain.worded import worded
 from kaskad.store import cascades as store
 from kaskad.store.db import Transaction
 
@@ -49,7 +49,7 @@ def attribute(
     end = office.now() if until is None else until
     begin = end - DAYS * DAY_MS if since is None else since
     if begin >= end:
-        raise Invalid([worded("the period ends before it begins: give `since` before `until`")])
+        raise Invalid([ENDS_FIRST], ["/until"])
     with office.read() as tx:
         told = share_out(tx, begin, end, within_days * DAY_MS)
         slugs = {row.id: row.slug for row in store.all_cascades(tx)}

@@ -69,11 +69,12 @@ def wanted(share: str, after: str) -> Wanted | None:
     except ValueError:
         of_whole = 0
     if not share.strip().endswith("%") or not 0 < of_whole < WHOLE:
-        raise Invalid([worded("A canary is a share of the people, for example 1%%.")])
+        raise Invalid([worded("A canary is a share of the people, for example 1%%.")], ["/canary"])
     try:
         span = parse_span(after.strip()) if after.strip() else None
     except ValueError:
-        raise Invalid([worded("The time of a canary is a duration, for example 6h.")]) from None
+        too = [worded("The time of a canary is a duration, for example 6h.")]
+        raise Invalid(too, ["/canary_after"]) from None
     return Wanted(of_whole, None if span is None else _ms(span.ms, span.days, span.months))
 
 

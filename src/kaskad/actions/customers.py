@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from kaskad.actions import scores, segments
 from kaskad.actions.office import Office
+from kaskad.analytics.scope import ENDS_FIRST
 from kaskad.domain.errors import Invalid
 from kaskad.domain.rfm import Rfm
 from kaskad.domain.worded import worded
@@ -76,18 +77,18 @@ def customers(office: Office, asked: Asked = Asked()) -> Told:  # noqa: B008 - f
 
 
 def _check(asked: Asked) -> None:
-    problems = []
+    problems: dict[str, str] = {}  # with where it stands in what was asked
     if asked.unit not in UNITS:
-        problems.append(worded("Periods are month or week, not %(unit)s.", unit=asked.unit))
+        problems[worded("Periods are month or week, not %(unit)s.", unit=asked.unit)] = "/unit"
     if not 1 <= asked.keep <= 24:
-        problems.append(worded("A customer is one for 1 to 24 periods after a purchase."))
+        problems[worded("A customer is one for 1 to 24 periods after a purchase.")] = "/keep"
     if asked.margin is not None and not 0 < asked.margin <= 1:
-        problems.append(worded("A margin is a share above 0 and up to 1, such as 0.3."))
+        problems[worded("A margin is a share above 0 and up to 1, such as 0.3.")] = "/margin"
     if not 0 <= asked.discount < 1:
-        problems.append(worded("A discount by period is a share from 0 and below 1, such as 0.01."))
+        problems[worded("A discount by period is a share from 0 and below 1, such as 0.01.")] = "/discount"
     if asked.since is not None and asked.until is not None and asked.since >= asked.until:
-        problems.append(worded("The time ends before it begins: choose a later end."))
+        problems[ENDS_FIRST] = "/until"
     if len(asked.segments) > MOST_SEGMENTS:
-        problems.append(worded("At most %(most)s segments are held side by side.", most=MOST_SEGMENTS))
+        problems[worded("At most %(most)s segments are held side by side.", most=MOST_SEGMENTS)] = "/segment"
     if problems:
-        raise Invalid(problems)
+        raise Invalid(list(problems), list(problems.values()))

@@ -69,7 +69,7 @@ def begin(
             audience = _named(tx, slug, trigger.broadcast)
     an_hour = pace_an_hour(pace) if pace else trigger.pace_per_hour
     if problems := _problems(slug, audience, trigger.event, bool(pace) and not an_hour):
-        raise Invalid(problems)
+        raise Invalid(list(problems), list(problems.values()))
     frozen = segments.freeze(office, audience.segment) if audience.segment else None
     foretold = msgspec.json.encode(_forecast(office, cascade, slug, row.version_id, audience)).decode()
     version_id, now = row.version_id, office.now()
@@ -165,21 +165,21 @@ def _forecast(
     return forecast_on_trial.expected(office, slug, cascade, version_id, people)
 
 
-def _problems(slug: str, audience: Audience, event: str, no_pace: bool) -> list[str]:
-    found: list[str] = []
+def _problems(slug: str, audience: Audience, event: str, no_pace: bool) -> dict[str, str]:
+    """Return what is wrong with a launch, each with the place of what is: a JSON pointer."""
+    found: dict[str, str] = {}
     if event:
-        found.append(
-            worded(
-                "Cascade %(slug)r begins with the event %(event)r: send that event to let people "
-                "enter, or give it the trigger {broadcast: all}.",
-                slug=slug,
-                event=event,
-            )
+        begins = worded(
+            "Cascade %(slug)r begins with the event %(event)r: send that event to let people "
+            "enter, or give it the trigger {broadcast: all}.",
+            slug=slug,
+            event=event,
         )
+        found[begins] = ""
     if sum((bool(audience.list), bool(audience.segment), audience.everybody)) != 1:
-        found.append(worded("Say whom it is for: a list, a segment, or everybody."))
+        found[worded("Say whom it is for: a list, a segment, or everybody.")] = ""
     if no_pace:
-        found.append(worded("The pace is contacts in a time: %(pace_remedy)s.", pace_remedy=PACE_REMEDY))
+        found[worded("The pace is contacts in a time: %(pace_remedy)s.", pace_remedy=PACE_REMEDY)] = "/pace"
     return found
 
 

@@ -115,15 +115,22 @@ def _check(cascade: Cascade, chosen: Chosen) -> None:
             )
         )
     if chosen.channel and chosen.channel not in [each.value for each in Channel]:
-        problems.append(worded("There is no channel %(channel)r.", channel=chosen.channel))
+        problems.append(
+            worded(
+                "There is no channel %(channel)r: choose one of %(known)s.",
+                channel=chosen.channel,
+                known=", ".join(Channel),
+            )
+        )
     if chosen.variant and chosen.variant not in variants:
-        known = ", ".join(sorted(variants)) or worded("none")
         problems.append(
             worded(
                 "There is no variant %(variant)r: choose one of %(known)s.",
                 variant=chosen.variant,
-                known=known,
+                known=", ".join(sorted(variants)),
             )
+            if variants
+            else worded("There is no variant %(variant)r: no step has variants.", variant=chosen.variant)
         )
     if problems:
         raise Invalid(problems)

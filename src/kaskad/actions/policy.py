@@ -29,6 +29,7 @@ from kaskad.store import settings as setting_store
 
 DAY_MS = 86_400_000
 MONTH_MS = 31 * DAY_MS
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`")
 _BRAND = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -59,7 +60,12 @@ def _read(told: Mapping[str, Any]) -> Policy:
     try:
         return msgspec.convert(dict(told), Policy)
     except msgspec.ValidationError as error:
-        raise Invalid([str(error)]) from None
+        what, _, where = str(error).partition(" - at `$.")
+        if (field := _UNKNOWN.match(what)) is not None:
+            what = worded(
+                "There is no %(field)r: the policy that is shown names all there is.", field=field[1]
+            )
+        raise Invalid([what], ["/" + where.rstrip("`").replace(".", "/") if where else ""]) from None
 
 
 def _wrong(office: Office, policy: Policy) -> list[str]:

@@ -358,6 +358,8 @@ def person_of(tx: Transaction, contact_id: int) -> Person:
 
 
 def _variant(variants: tuple[Variant, ...], wanted: str) -> Variant | None:
+    if not variants and wanted:
+        raise NotFound(worded("There is no variant %(wanted)r: this step has none.", wanted=wanted))
     if not variants:
         return None
     found = next((one for one in variants if one.id == wanted or not wanted), None)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from kaskad.domain.worded import worded
 from kaskad.store.db import Transaction
 
 if TYPE_CHECKING:  # loads numpy: only whoever asks about some people needs it
     from kaskad.store.run_columns import Counted
 
 FOREVER = 2**62 // 3_600_000 * 3_600_000  # a whole hour, as counts are kept by the hour
+ENDS_FIRST = worded("The period ends before it begins: choose a later end.")
 
 
 class People:

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kaskad.cli import prices
+from kaskad.cli.screens.options import DB, JSON
 from kaskad.cli.templates import templates
 from kaskad.domain.terms import Channel
 
 if TYPE_CHECKING:
     from kaskad.cli.client import Client
 
-DB = Annotated[str, typer.Option("--db", help="SQLite file or postgresql://…; else that of the settings.")]
-JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NAME = Annotated[str, typer.Argument(help="The account's name.")]
 TO = Annotated[str, typer.Argument(help="Address, number or chat id that gets it.")]
 SUBJECT = Annotated[str, typer.Option(help="Subject; else one of ours.")]
@@ -93,7 +92,7 @@ def add(
     as_json: JSON = False,
 ) -> None:
     """Add an account, or change the one of that name; what is not given is asked for at a terminal."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     settings = _pairs("--set", setting or (), str)
@@ -107,7 +106,7 @@ def add(
             "price": price or None, "priority": priority, "weight": weight, "enabled": not disabled,
             "limits": {"per_second": per_second, "concurrency": concurrency},
         }  # fmt: skip
-        saved = client.put(f"/accounts/{name}", told)
+        saved = client.put(f"/accounts/{part(name)}", told)
     if as_json:
         typer.echo(as_text(saved))
         return
@@ -145,11 +144,11 @@ def listing(db: DB = "", as_json: JSON = False) -> None:
 
 def show(name: NAME, db: DB = "", as_json: JSON = False) -> None:
     """Show an account; of its secrets only the names."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        account = client.get(f"/accounts/{name}")
+        account = client.get(f"/accounts/{part(name)}")
     if as_json:
         typer.echo(as_text(account))
         return
@@ -178,11 +177,11 @@ def remove(
     as_json: JSON = False,
 ) -> None:
     """Delete an account and its secrets; what went through it stays in the reports."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        client.delete(f"/accounts/{name}", force=force or None)
+        client.delete(f"/accounts/{part(name)}", force=force or None)
     say(as_json, {"deleted": name}, f"{name} is deleted.")
 
 
@@ -204,21 +203,21 @@ def sender(
     as_json: JSON = False,
 ) -> None:
     """Say whom the letters of a mail account come from, and leave all else as it is."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        saved = client.put(f"/accounts/{name}/sender", {"sender": address, "reply_to": reply_to})
+        saved = client.put(f"/accounts/{part(name)}/sender", {"sender": address, "reply_to": reply_to})
     say(as_json, saved, f"Letters of {name} come from {saved['settings']['sender']}.")
 
 
 def resume(name: NAME, db: DB = "", as_json: JSON = False) -> None:
     """Let a mail account send again that is held: servers refused its mails for what it is (5.7.x)."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        account = client.post(f"/accounts/{name}/resume")
+        account = client.post(f"/accounts/{part(name)}/resume")
     say(as_json, account, f"{name} sends again.")
 
 
@@ -226,11 +225,11 @@ def send_test(
     account: NAME, to: TO, subject: SUBJECT = "", text: TEXT = "", db: DB = "", as_json: JSON = False
 ) -> None:
     """Send one real message through an account; 1 is returned unless it was accepted."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        answer = client.post(f"/accounts/{account}/test", {"to": to, "subject": subject, "text": text})
+        answer = client.post(f"/accounts/{part(account)}/test", {"to": to, "subject": subject, "text": text})
     if as_json:
         typer.echo(as_text(answer))
     elif answer["accepted"]:
@@ -245,11 +244,11 @@ def send_test(
 
 
 def _switch(name: str, db: str, as_json: bool, *, enabled: bool) -> None:
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        saved = client.post(f"/accounts/{name}/{'enable' if enabled else 'disable'}")
+        saved = client.post(f"/accounts/{part(name)}/{'enable' if enabled else 'disable'}")
     say(as_json, saved, f"{name} is {'enabled' if enabled else 'disabled'}.")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -99,7 +98,9 @@ def _mark(who: str, channel: str, value: str, deed: str, db: str, as_json: bool)
 
 
 def _at(who: str) -> str:
-    return f"/contacts/{quote(who, safe='')}"
+    from kaskad.cli.client import part
+
+    return f"/contacts/{part(who)}"
 
 
 def _more(each: Mapping[str, Any]) -> str:

@@ -71,14 +71,14 @@ def tell(
     db: DB = "", as_json: JSON = False,
 ) -> None:  # fmt: skip
     """Tell somebody of alarms from now on."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
 
     with reached(db) as client:
         known = client.get("/alarms/ways")["ways"]
         kept = [one for one in known if (one["account"], one["to"]) != (account, to)]
         wanted = [*kept, {"account": account, "to": to, "kinds": kind or []}]
         _print(client.call("PUT", "/alarms/ways", {"ways": wanted}), as_json)
-        used = client.get(f"/accounts/{account}")
+        used = client.get(f"/accounts/{part(account)}")
     if used["provider"] == "apprise" and used["enabled"] and not as_json:
         typer.echo(
             f"{account} also carries messages of cascades by {used['channel']}: `kaskad account disable "

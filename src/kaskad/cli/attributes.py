@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 
@@ -59,21 +58,21 @@ def declare(
     as_json: JSON = False,
 ) -> None:
     """Declare an attribute: from then on values that do not fit are refused, or left out of imports."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     labels = {language: label for language, label in (("en", en), ("ru", ru)) if label}
     told = {"type": kind, "labels": labels, "choices": choice or [], "currency": currency}
     with reached(db) as client:
-        kept = client.put(f"/attributes/{quote(name, safe='')}", told)
+        kept = client.put(f"/attributes/{part(name)}", told)
     say(as_json, kept, f"contact.{name} is {kept['type']} now; values that contacts have stay as they are.")
 
 
 def drop(name: NAME, db: DB = "", as_json: JSON = False) -> None:
     """Let an attribute have any value again."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        client.delete(f"/attributes/{quote(name, safe='')}")
+        client.delete(f"/attributes/{part(name)}")
     say(as_json, {"name": name}, f"contact.{name} may have any value.")

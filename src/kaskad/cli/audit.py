@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kaskad.cli.screens.options import DB, JSON
+from kaskad.cli.screens.options import DB, JSON, SINCE, when
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +20,7 @@ def audit(
         str, typer.Argument(metavar="OBJECT", help="A contact, cascade, account, key …: its id or name.")
     ] = "",
     by: Annotated[str, typer.Option(help="What this key has done.")] = "",
-    since: Annotated[str, typer.Option(help="Not before, such as 2026-11-01T00:00:00+05:00.")] = "",
+    since: SINCE = "",
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
     db: DB = "",
     as_json: JSON = False,
@@ -29,7 +29,7 @@ def audit(
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text, table
 
-    query = {"object": what or None, "by": by or None, "since": since or None, "limit": min(limit, 1000)}
+    query = {"object": what or None, "by": by or None, "since": when(since), "limit": min(limit, 1000)}
     with reached(db) as client:
         found = list(islice(client.items("/audit", **query), limit))
     if as_json:

@@ -46,14 +46,14 @@ def bill(
     """
     import time
 
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     if file is None and not account.startswith("bill_"):
         raise typer.BadParameter("name the bill's file, or a bill such as bill_12", param_hint="FILE")
     with reached(db) as client:
         if file is None:
-            told = client.get(f"/bills/{account}")
+            told = client.get(f"/bills/{part(account)}")
         else:
             query = {"account": account, "source": file.name[:200], "wait_s": _LOOK_S, "map": mapping or []}
             told = client.call("POST", "/bills", query=query, content=_bytes(file), kind=KIND)

@@ -19,11 +19,11 @@ def register(app: typer.Typer) -> None:
 @_canary.command()
 def show(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
     """Show the last canaries of a cascade's versions, and how far they are."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text, table
 
     with reached(db) as client:
-        found = list(client.items(f"/cascades/{cascade}/canaries"))
+        found = list(client.items(f"/cascades/{part(cascade)}/canaries"))
     if as_json:
         typer.echo(as_text(found))
     elif not found:
@@ -50,11 +50,11 @@ def stop(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
 
 
 def _ask(cascade: str, act: str, words: str, db: str, as_json: bool) -> None:
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        done = client.post(f"/cascades/{cascade}/canaries/{act}")
+        done = client.post(f"/cascades/{part(cascade)}/canaries/{part(act)}")
     say(as_json, done, words.format(cascade=cascade, **done))
 
 

@@ -178,7 +178,7 @@ def launch(
 
     Without --list, --segment and --everybody they are those of the segment or list that its trigger names.
     """
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     if (bool(to_list), bool(segment), everybody).count(True) > 1:
@@ -189,7 +189,7 @@ def launch(
     told = {"list": to_list or None, "segment": segment or None, "everybody": everybody, "pace": pace,
             "canary": canary, "canary_after": canary_after}  # fmt: skip
     with reached(db) as client:
-        begun = client.post(f"/cascades/{cascade}/launch", told)
+        begun = client.post(f"/cascades/{part(cascade)}/launch", told)
         if wait and client.moves:
             begun = _watch(client, cascade, begun["id"])
         waits = "" if client.moves else "; it begins as soon as `kaskad serve` runs"
@@ -198,16 +198,16 @@ def launch(
         return
     speed = f", {begun['pace']} an hour" if begun["pace"] else ""
     first = begun["canary"] if isinstance(begun["canary"], int) else 0
-    part = f"; {first} of them go first, the rest waits for how they fare" if first else ""
-    typer.echo(f"{begun['id']}: {cascade} for {begun['size']} contacts{speed}{part}{waits}.")
+    waiting = f"; {first} of them go first, the rest waits for how they fare" if first else ""
+    typer.echo(f"{begun['id']}: {cascade} for {begun['size']} contacts{speed}{waiting}{waits}.")
 
 
 def _let_go(cascade: str, launch_id: str, db: str, as_json: bool) -> None:
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        told = client.post(f"/cascades/{cascade}/launches/{launch_id}/go")
+        told = client.post(f"/cascades/{part(cascade)}/launches/{part(launch_id)}/go")
     say(as_json, told, f"{launch_id}: the rest of its people enter now.")
 
 
@@ -251,10 +251,10 @@ def stop(cascade: CASCADE, yes: YES = False, db: DB = "", as_json: JSON = False)
 
 def _tell_paused(cascade: str, db: str) -> None:
     """Tell which steps stay paused, though the cascade goes on."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
 
     with reached(db) as client:
-        paused = list(client.items(f"/cascades/{cascade}/steps/paused"))
+        paused = list(client.items(f"/cascades/{part(cascade)}/steps/paused"))
     for step in dict.fromkeys(one["step"] for one in paused):
         typer.echo(f"Step {step} stays paused: `kaskad resume {cascade} --step {step}`.")
 
@@ -262,11 +262,11 @@ def _tell_paused(cascade: str, db: str) -> None:
 def _control(
     cascade: str, action: str, words: str, db: str, as_json: bool, told: dict[str, bool] | None = None
 ) -> None:
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        done = client.post(f"/cascades/{cascade}/{action}", told)
+        done = client.post(f"/cascades/{part(cascade)}/{action}", told)
     typer.echo(as_text(done) if as_json else words.format(**done))
 
 
@@ -312,11 +312,13 @@ def _watch(client: Client, cascade: str, launch_id: str) -> dict[str, Any]:
     from rich.console import Console
     from rich.progress import Progress
 
+    from kaskad.cli.client import part
+
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(f"{cascade} {launch_id}", total=None)
         while True:
             found = next(
-                one for one in client.items(f"/cascades/{cascade}/launches") if one["id"] == launch_id
+                one for one in client.items(f"/cascades/{part(cascade)}/launches") if one["id"] == launch_id
             )
             bar.update(task, total=found["size"], completed=found["enrolled"])
             if found["state"] not in ("running", "paused"):

@@ -142,6 +142,17 @@ def _counted(waited_s: float, rest_s: float) -> float:
     return waited_s + rest_s
 
 
+def part(name: str) -> str:
+    """Return a name as a part of a path; raises NotFound for what cannot be one: it would lead elsewhere."""
+    from urllib.parse import quote
+
+    from kaskad.domain.errors import NotFound
+
+    if not name.strip() or "/" in name or name in (".", ".."):
+        raise NotFound(f"Nothing has the name {name!r}: names have no / in them, and are not empty.")
+    return quote(name, safe="")
+
+
 @contextmanager
 def reached(db: str = "") -> Iterator[Client]:
     """Yield a client of the installation whose database is `db`, or that of the settings.

@@ -10,11 +10,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import typer
 
+from kaskad.cli.screens.options import DB, JSON
+
 if TYPE_CHECKING:
     from kaskad.config import Settings
-
-DB = Annotated[str, typer.Option("--db", help="SQLite file or postgresql://…; else that of the settings.")]
-JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -63,11 +62,11 @@ def check(
     as_json: JSON = False,
 ) -> None:
     """Have a domain looked up again at once, by the server that runs."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        told = client.post(f"/mail-domains/{quote(domain, safe='')}/check")
+        told = client.post(f"/mail-domains/{part(domain)}/check")
         moves = client.moves
     if as_json:
         typer.echo(as_text(told))

@@ -24,12 +24,12 @@ def erasures(
     as_json: JSON = False,
 ) -> None:
     """Show the acts of erasure: when, by whom, and what was deleted."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
         if act:
-            found = [client.get(f"/erasures/{act}")]
+            found = [client.get(f"/erasures/{part(act)}")]
         else:
             query = {"address": address or None, "limit": min(limit, 1000)}
             found = list(islice(client.items("/erasures", **query), limit))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -37,18 +36,18 @@ def explain(
 
     With --cascade: why each step may or may not be sent to them now, whether they have entered or not.
     """
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
     from kaskad.domain.errors import NotFound
     from kaskad.domain.ids import read_run
 
     with reached(db) as client:
         if cascade:
-            found = client.get(f"/contacts/{quote(who, safe='')}/may", cascade=cascade, trigger=trigger)
+            found = client.get(f"/contacts/{part(who)}/may", cascade=cascade, trigger=trigger)
             typer.echo(as_text(found) if as_json else "\n".join(may_lines(found)))
             return
         wanted = [who] if read_run(who) else [run["id"] for run in client.items("/runs", contact=who)]
-        runs = [client.get(f"/runs/{run}/explain") for run in wanted]
+        runs = [client.get(f"/runs/{part(run)}/explain") for run in wanted]
     if not runs:
         raise NotFound(f"No cascade has been entered by {who}.")
     if as_json:

@@ -48,14 +48,14 @@ def figures(
 
     docs/figures.md explains each of them.
     """
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     asked = {"step": step or None, "channel": channel or None, "variant": variant or None,
              "segment": segment or None, "version": version or None, "since": when(since),
              "until": when(until)}  # fmt: skip
     with reached(db) as client:
-        told = client.get(f"/cascades/{cascade}/figures", **asked)
+        told = client.get(f"/cascades/{part(cascade)}/figures", **asked)
     if as_json:
         typer.echo(as_text(told))
         return

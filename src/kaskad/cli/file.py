@@ -31,7 +31,7 @@ def put(
     as_json: JSON = False,
 ) -> None:
     """Save a file for `attach`, `cid:` and `{{ files.NAME }}`, in place of the one of that name."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     try:
@@ -44,7 +44,7 @@ def put(
     kind = "application/octet-stream"
     with reached(db) as client:
         query = {"title": title or file.name}
-        told = client.call("PUT", f"/files/{called}", query=query, content=content, kind=kind)
+        told = client.call("PUT", f"/files/{part(called)}", query=query, content=content, kind=kind)
     passed = ", passed by the antivirus" if told["scanned"] else ""
     say(as_json, told, f"{told['title']} is saved as {called} ({told['size']} bytes{passed}).")
 
@@ -76,11 +76,11 @@ def get(
     as_json: JSON = False,
 ) -> None:
     """Write a saved file to the disk."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        content = client.get(f"/files/{name}/content")
+        content = client.get(f"/files/{part(name)}/content")
     try:
         out.write_bytes(content)
     except OSError as error:
@@ -90,9 +90,9 @@ def get(
 
 def delete(name: NAME, db: DB = "", as_json: JSON = False) -> None:
     """Delete a file; steps that need it are skipped from now on."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        client.call("DELETE", f"/files/{name}")
+        client.call("DELETE", f"/files/{part(name)}")
     say(as_json, {"deleted": name}, f"{name} is deleted.")

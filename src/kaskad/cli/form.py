@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -130,4 +129,6 @@ def _wording(text: str) -> dict[str, str]:
 
 
 def _at(name: str) -> str:
-    return f"/forms/{quote(name, safe='')}"
+    from kaskad.cli.client import part
+
+    return f"/forms/{part(name)}"

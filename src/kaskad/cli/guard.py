@@ -6,13 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
-from kaskad.cli.screens.options import DB, JSON
+from kaskad.cli.screens.options import DB, JSON, percent
 
 CASCADE = Annotated[str, typer.Argument(metavar="CASCADE", help="The cascade's name.")]
 NOTHING = "Nobody was written to who entered in this block of thirty days, so nothing is known yet."
 BOUNDS = Annotated[
     list[str], typer.Argument(metavar="FIGURE=SHARE", help="Such as bounces=8% or opt_outs=0%.")
 ]
+HINT = "FIGURE=SHARE"
+FIGURES = ("complaints", "opt_outs", "bounces", "failures")
 
 
 def register(app: typer.Typer) -> None:
@@ -27,12 +29,12 @@ def register(app: typer.Typer) -> None:
 
 def show(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
     """Show the bounds of a cascade, how its figures stand, and what was stopped; 1 where something is."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        told = client.get(f"/cascades/{cascade}/guard")
-        told["paused_steps"] = list(client.items(f"/cascades/{cascade}/steps/paused"))
+        told = client.get(f"/cascades/{part(cascade)}/guard")
+        told["paused_steps"] = list(client.items(f"/cascades/{part(cascade)}/steps/paused"))
     typer.echo(as_text(told) if as_json else _shown(told))
     if told["stopped"] or told["paused_steps"]:
         raise typer.Exit(1)
@@ -40,11 +42,11 @@ def show(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
 
 def change(cascade: CASCADE, bound: BOUNDS, db: DB = "", as_json: JSON = False) -> None:
     """Give the current version of a cascade bounds of its own; 0% is not watched."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        told = client.call("PATCH", f"/cascades/{cascade}/guard", _bounds(bound))
+        told = client.call("PATCH", f"/cascades/{part(cascade)}/guard", _bounds(bound))
     typer.echo(as_text(told) if as_json else _shown(told))
 
 
@@ -53,35 +55,37 @@ def account(
     db: DB = "", as_json: JSON = False,
 ) -> None:  # fmt: skip
     """Give an account bounds of its own; 0% is not watched."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     bounds = _bounds(bound)
     with reached(db) as client:
-        client.call("PATCH", f"/accounts/{name}/guard", bounds)
+        client.call("PATCH", f"/accounts/{part(name)}/guard", bounds)
     say(as_json, {"account": name, **bounds}, f"Account {name} is watched by these bounds from now on.")
 
 
 def look(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
     """Say that you have looked at what is beyond its bound: it is watched anew. A pause stays."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        told = client.post(f"/cascades/{cascade}/guard/look")
+        told = client.post(f"/cascades/{part(cascade)}/guard/look")
     say(as_json, told, f"{cascade}: {told['looked']} looked at.")
 
 
 def _bounds(given: list[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for text in given:
-        name, sign, share = text.partition("=")
-        try:
-            found[name.replace("-", "_")] = round(float(share.strip().removesuffix("%").strip()) * 100)
-        except ValueError:
-            sign = ""
-        if not sign or not share.strip().endswith("%"):
-            raise typer.BadParameter(f"{text!r}: write for example bounces=8%")
+        name, _, share = (part.strip() for part in text.partition("="))
+        if not share.endswith("%"):
+            raise typer.BadParameter(f"{text!r}: write for example bounces=8%", param_hint=HINT)
+        if name.replace("-", "_") not in FIGURES:
+            known = ", ".join(one.replace("_", "-") for one in FIGURES)
+            raise typer.BadParameter(f"{name!r} is none of {known}", param_hint=HINT)
+        if (bound := percent(share, HINT)) == 100:
+            raise typer.BadParameter(f"{text!r} bounds nothing, as 0% does", param_hint=HINT)
+        found[name.replace("-", "_")] = round(bound * 100)
     return found
 
 

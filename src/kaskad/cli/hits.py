@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kaskad.cli.screens.options import DB, JSON
+from kaskad.cli.screens.options import DB, JSON, SINCE, when
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 
 def reclassify(
-    since: Annotated[str, typer.Option(help="Not before, such as 2026-11-01T00:00:00+05:00.")] = "",
+    since: SINCE = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
     db: DB = "",
     as_json: JSON = False,
@@ -37,7 +37,7 @@ def reclassify(
     from kaskad.cli.screens.output import as_text
 
     total: dict[str, Any] = {"messages": 0, "hits": 0, "changed": {}, "facts": 0, "outcomes": {}}
-    told: dict[str, Any] = {"since": since or None, "dry_run": dry_run}
+    told: dict[str, Any] = {"since": when(since), "dry_run": dry_run}
     with reached(db) as client:
         while True:
             part = client.post("/hits/reclassify", told)
@@ -88,7 +88,7 @@ def bring(
     as_json: JSON = False,
 ) -> None:
     """Bring in a list in place of the one of that name; `kaskad hits reclassify` then judges again by it."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     try:
@@ -98,7 +98,7 @@ def bring(
         raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="FILE") from None
     query = {"kind": kind, "source": source, "as_of": day}
     with reached(db) as client:
-        path = f"/hits/ranges/{name or file.stem}"
+        path = f"/hits/ranges/{part(name or file.stem)}"
         kept = client.call("PUT", path, query=query, content=data, kind="text/plain")
     say(
         as_json,
@@ -113,9 +113,9 @@ def remove(
     as_json: JSON = False,
 ) -> None:
     """Forget a list that was brought in."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        client.delete(f"/hits/ranges/{name}")
+        client.delete(f"/hits/ranges/{part(name)}")
     say(as_json, {"removed": name}, f"{name} counts no more.")

@@ -150,13 +150,13 @@ def _begun(
     seen: Callable[[dict[str, Any]], None],
 ) -> dict[str, Any]:
     """Return the import of a file, or of everybody in the account of a CRM, who are fetched first."""
-    from urllib.parse import quote
+    from kaskad.cli.client import part
 
     found: dict[str, Any] | None = None
     if not account:
         found = client.call("POST", "/contacts/import", query=query, content=data, kind=KIND)
     while found is None:
-        told = client.call("POST", f"/contacts/pull/{quote(account, safe='')}", query=query)
+        told = client.call("POST", f"/contacts/pull/{part(account)}", query=query)
         found = told["found"]
         seen({"rows": told["people"], "size": told["people"], "rows_per_s": None, "seconds_left": None})
     return found

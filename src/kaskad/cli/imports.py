@@ -47,12 +47,12 @@ def list_imports(
 
 def show(which: WHICH, db: DB = "", as_json: JSON = False) -> None:
     """Show the report of an import, and how far one has come that is under way."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.imported import progress, report
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        told = client.get(f"/imports/{which}")
+        told = client.get(f"/imports/{part(which)}")
     if as_json:
         typer.echo(as_text(told))
         return
@@ -64,11 +64,11 @@ def show(which: WHICH, db: DB = "", as_json: JSON = False) -> None:
 
 def cancel(which: WHICH, db: DB = "", as_json: JSON = False) -> None:
     """End an import before its end; whom it has brought in stays."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        told = client.post(f"/imports/{which}/cancel")
+        told = client.post(f"/imports/{part(which)}/cancel")
     if as_json:
         typer.echo(as_text(told))
     else:

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-DB = Annotated[str, typer.Option("--db", help="SQLite file or postgresql://…; else that of the settings.")]
-JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+from kaskad.cli.screens.options import DB, JSON
 
 
 def register(app: typer.Typer) -> None:
@@ -56,9 +55,9 @@ def revoke(
     as_json: JSON = False,
 ) -> None:
     """Let a key open nothing any more."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        client.delete(f"/keys/{name}")
+        client.delete(f"/keys/{part(name)}")
     say(as_json, {"revoked": name}, f"{name} is revoked.")

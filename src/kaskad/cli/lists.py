@@ -6,7 +6,6 @@ import sys
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -327,8 +326,12 @@ def _said(told: Any, as_json: bool, words: str) -> None:
 
 
 def _at(name: str) -> str:
-    return f"/lists/{quote(name, safe='')}"
+    from kaskad.cli.client import part
+
+    return f"/lists/{part(name)}"
 
 
 def _segment_at(name: str) -> str:
-    return f"/segments/{quote(name, safe='')}"
+    from kaskad.cli.client import part
+
+    return f"/segments/{part(name)}"

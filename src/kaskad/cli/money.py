@@ -34,12 +34,12 @@ def money(
     as_json: JSON = False,
 ) -> None:
     """Show what was spent by day, account and step, how amounts were corrected, and what was wasted."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     asked = {"since": when(since), "until": when(until)}
     with reached(db) as client:
-        told = client.get(f"/cascades/{cascade}/money" if cascade else "/money", **asked)
+        told = client.get(f"/cascades/{part(cascade)}/money" if cascade else "/money", **asked)
         limits = [] if cascade else client.get("/money/budgets")["items"]
     if as_json:
         typer.echo(as_text(told if cascade else told | {"budgets": limits}))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kaskad.cli.screens.options import DB, JSON
+from kaskad.cli.screens.options import DB, JSON, percent
 from kaskad.cli.screens.prose import tell
 
 ORDERS = ("gentle", "free", "as-is")
@@ -82,7 +82,7 @@ def optimize(
     if (bool(to_list), bool(segment), everybody, typical).count(True) > 1:
         raise typer.BadParameter("say whom it is for: one of --list, --segment, --everybody and --typical")
     if order not in ORDERS:
-        raise typer.BadParameter(f"--order is one of {', '.join(ORDERS)}")
+        raise typer.BadParameter(f"{order!r} is none of {', '.join(ORDERS)}", param_hint="--order")
     slug, text = chosen(what)
     told = {
         "definition": text, "list": to_list, "segment": segment, "everybody": everybody, "typical": typical,
@@ -102,13 +102,10 @@ def optimize(
 
 
 def _share(text: str) -> float | None:
-    """Return a share that was written as 80%, 80 or 0.8."""
+    """Return a share that was written as 80%, 80 or 0.8; None: none was."""
     if not text:
         return None
-    try:
-        number = float(text.replace("%", "").replace(",", "."))
-    except ValueError:
-        raise typer.BadParameter(f"{text} is no share: write such as 80%") from None
+    number = percent(text)
     return number / 100 if "%" in text or number > 1 else number
 
 

@@ -26,16 +26,15 @@ def show(
     as_json: JSON = False,
 ) -> None:
     """Show where the phones are, or that of one contact."""
-    from urllib.parse import quote
 
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
         if not contact:
             _say(client.get("/sandbox"), as_json)
             return
-        found = client.get(f"/sandbox/phones/{quote(contact, safe='')}")
+        found = client.get(f"/sandbox/phones/{part(contact)}")
     typer.echo(as_text(found) if as_json else found["url"])
 
 

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-DB = Annotated[str, typer.Option("--db", help="SQLite file or postgresql://…; else that of the settings.")]
-JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+from kaskad.cli.screens.options import DB, JSON
 
 
 def register(app: typer.Typer) -> None:
@@ -54,29 +53,30 @@ def _pairs(given: list[str]) -> dict[str, Any]:
     for text in given:
         name, sign, value = text.partition("=")
         if not sign or not name:
-            raise typer.BadParameter(f"{text!r}: write KEY=VALUE")
-        found[name] = _yaml(value, text)
+            raise typer.BadParameter(f"{text!r}: write such as country=KZ", param_hint="KEY=VALUE")
+        found[name] = _yaml(value, text, "KEY=VALUE")
     return found
 
 
 def _file(path: Path) -> dict[str, Any]:
     try:
-        told = _yaml(path.read_text("utf-8"), str(path))
+        told = _yaml(path.read_text("utf-8"), str(path), "--file")
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+        why = getattr(error, "strerror", None) or "this is not UTF-8 text, save it as such"
+        raise typer.BadParameter(f"{path}: {why}", param_hint="--file") from None
     if not isinstance(told, dict):
-        raise typer.BadParameter(f"{path} is no mapping of keys and values")
+        raise typer.BadParameter(f"{path} is no mapping of keys and values", param_hint="--file")
     return told
 
 
-def _yaml(text: str, where: str) -> Any:
+def _yaml(text: str, where: str, hint: str) -> Any:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
         return YAML(typ="safe").load(text)
     except YAMLError:
-        raise typer.BadParameter(f"{where}: that is no YAML") from None
+        raise typer.BadParameter(f"{where}: that is no YAML", param_hint=hint) from None
 
 
 def _print(policy: dict[str, Any], as_json: bool) -> None:

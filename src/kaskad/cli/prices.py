@@ -35,7 +35,7 @@ def bring(
     WhatsApp's texts), sender, per (message, part, minute or thousand), price, currency, valid_from,
     valid_until. The longest prefix or domain wins; days are the installation's.
     """
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     try:
@@ -44,7 +44,8 @@ def bring(
         raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="FILE") from None
     query = {"source": file.name[:200]}
     with reached(db) as client:
-        told = client.call("PUT", f"/accounts/{account}/prices", query=query, content=data, kind="text/csv")
+        path = f"/accounts/{part(account)}/prices"
+        told = client.call("PUT", path, query=query, content=data, kind="text/csv")
     say(as_json, told, f"{told['size']} rows of {told['source']} are the prices of {account} from now on.")
 
 
@@ -61,11 +62,11 @@ def show(
     as_json: JSON = False,
 ) -> None:
     """Show the price list, or what one message to an address costs and by which row."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text, say, table
 
     with reached(db) as client:
-        path = f"/accounts/{account}/prices"
+        path = f"/accounts/{part(account)}/prices"
         if to:
             asked = client.get(
                 f"{path}/for",
@@ -96,22 +97,22 @@ def show(
 
 def export(account: NAME, db: DB = "", as_json: JSON = False) -> None:
     """Print the price list as the CSV file that `import` takes; --json prints it as the API shows it."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        path = f"/accounts/{account}/prices"
+        path = f"/accounts/{part(account)}/prices"
         told = as_text(client.get(path)) if as_json else client.get(f"{path}/export")
     typer.echo(told, nl=as_json)
 
 
 def clear(account: NAME, db: DB = "", as_json: JSON = False) -> None:
     """Take the price list away: the account's own price counts for all."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        client.delete(f"/accounts/{account}/prices")
+        client.delete(f"/accounts/{part(account)}/prices")
     say(as_json, {"cleared": account}, f"{account} has no price list any more.")
 
 

@@ -123,14 +123,14 @@ def put(
     as_json: JSON = False,
 ) -> None:
     """Keep one rate, in place of what was told for that day."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
         day = (
             day or client.get("/rates")["today"]
         )  # of the installation's zone: this terminal's may be another
-        told = client.put(f"/rates/days/{base}/{quote}/{day}", {"rate": rate})
+        told = client.put(f"/rates/days/{part(base)}/{part(quote)}/{part(day)}", {"rate": rate})
     say(as_json, told, f"1 {told['base']} = {told['rate']} {told['quote']} from {told['day']} on.")
 
 
@@ -138,12 +138,12 @@ def remove(
     base: BASE, quote: QUOTE, since: FROM_DAY = "", until: TO_DAY = "", db: DB = "", as_json: JSON = False
 ) -> None:  # fmt: skip
     """Forget rates of two currencies as they were told: those of some days, or all."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     query = {name: day for name, day in (("since", since), ("until", until)) if day}
     with reached(db) as client:
-        client.delete(f"/rates/days/{base}/{quote}", **query)
+        client.delete(f"/rates/days/{part(base)}/{part(quote)}", **query)
     say(
         as_json,
         {"removed": [base.upper(), quote.upper()]},

@@ -38,7 +38,7 @@ def report(
     as_json: JSON = False,
 ) -> None:
     """Report who entered, who was reached, by what, and for how much."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
     from kaskad.cli.screens.run import Screen
 
@@ -47,7 +47,7 @@ def report(
     among = {"segment": segment or None, "version": version or None, "since": when(since),
              "until": when(until)}  # fmt: skip
     with reached(db) as client:
-        told = client.get(f"/cascades/{cascade}/report", **among)
+        told = client.get(f"/cascades/{part(cascade)}/report", **among)
         if as_json:
             typer.echo(as_text(told))
             return
@@ -60,7 +60,7 @@ def report(
                 while told["under_way"] or told["launches"] or told["state"] == "active":
                     show(_read(told))
                     time.sleep(EVERY_S)
-                    told = client.get(f"/cascades/{cascade}/report", **among)
+                    told = client.get(f"/cascades/{part(cascade)}/report", **among)
         except KeyboardInterrupt:
             pass
         Screen().report(_read(told), (), _days(client, told, among))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -19,7 +20,10 @@ from typer.core import TyperGroup
 
 import kaskad.cli
 from kaskad.cli.screens.helps import make_readable
+from kaskad.cli.screens.typed import named
 from kaskad.domain.errors import Invalid, KaskadError
+
+_UNNAMED = "Invalid value: "  # how a value is refused of which nobody says where it was given
 
 
 def build_app() -> typer.Typer:
@@ -53,7 +57,7 @@ def run(arguments: list[str]) -> int:
     try:
         code = _command().main(args=arguments or ["--help"], prog_name="kaskad", standalone_mode=False)
     except typer.TyperException as error:  # used wrongly: in whole lines, so that a path can be copied
-        _say(f"{error.format_message()}\n{_hint(error, arguments)}")
+        _say(f"{_wrong_use(error, arguments)}\n{_hint(error, arguments)}")
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         _say("interrupted")
@@ -63,7 +67,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get("KASKAD_DEBUG") == "1":
             raise
-        _say(explain(error))
+        _say(explain(error, arguments))
         return 1
     return code if isinstance(code, int) else 0
 
@@ -77,13 +81,23 @@ def _hint(error: typer.TyperException, arguments: list[str]) -> str:
     return f"`{used} --help` shows what there is."
 
 
-def explain(error: Exception) -> str:
-    """Return what a person needs to know of a failure, one problem a line."""
+def _wrong_use(error: typer.TyperException, arguments: list[str]) -> str:
+    """Return what was used wrongly, with the option that it is about: of a value only it is known."""
+    told = error.format_message()
+    what = told.removeprefix(_UNNAMED)
+    if what == told or (found := named(what, _command(), arguments)) == what:
+        return told
+    return f"Invalid value for {found}"
+
+
+def explain(error: Exception, arguments: Sequence[str] = ()) -> str:
+    """Return what a person who has typed these arguments needs to know of a failure, one problem a line."""
     match error:
         case Invalid():
-            return "\n".join(str(problem) for problem in error.problems)
+            told = (named(str(problem), _command(), arguments) for problem in error.problems)
+            return "\n".join(dict.fromkeys(told))
         case KaskadError():
-            return str(error)
+            return named(str(error), _command(), arguments)
         case OSError() if error.strerror:
             names = [str(name) for name in (error.filename, error.filename2) if name is not None]
             return ": ".join([*names, error.strerror])

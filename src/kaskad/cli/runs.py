@@ -40,12 +40,12 @@ def listing(
     as_json: JSON = False,
 ) -> None:
     """List runs."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text, table
 
     if step and not cascade:
         raise typer.BadParameter("--step needs --cascade: steps are its own")
-    path = f"/cascades/{cascade}/runs" if cascade else "/runs"
+    path = f"/cascades/{part(cascade)}/runs" if cascade else "/runs"
     asked = {"contact": contact, "state": state, "outcome": outcome, "step": step}
     given: dict[str, Any] = {name: value for name, value in asked.items() if value}
     with reached(db) as client:
@@ -71,11 +71,11 @@ def listing(
 
 def show(run: RUN, db: DB = "", as_json: JSON = False) -> None:
     """Show where a run stands, and its messages."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text, table
 
     with reached(db) as client:
-        told = client.get(f"/runs/{run}")
+        told = client.get(f"/runs/{part(run)}")
         messages = list(client.items("/messages", run=run))
     if as_json:
         typer.echo(as_text({**told, "messages": messages}))
@@ -100,11 +100,11 @@ def show(run: RUN, db: DB = "", as_json: JSON = False) -> None:
 
 def cancel(run: RUN, db: DB = "", as_json: JSON = False) -> None:
     """End a run as cancelled: nothing more is sent by it."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        told = client.post(f"/runs/{run}/cancel")
+        told = client.post(f"/runs/{part(run)}/cancel")
     if as_json:
         typer.echo(as_text(told))
     elif told["outcome"]:
@@ -134,7 +134,7 @@ def migrate(
 
     mapping = dict(pair.partition("=")[::2] for pair in pairs or ())
     if not all(mapping.values()):
-        raise typer.BadParameter("write --map OLD=NEW, two ids of steps")
+        raise typer.BadParameter("write OLD=NEW, two ids of steps", param_hint="--map")
     told: dict[str, Any] = {"version": to, "map": mapping}
     with reached(db) as client:
         total = _planned(client, cascade, told) if dry_run else _moved(client, cascade, told)
@@ -152,22 +152,26 @@ def migrate(
 
 def _planned(client: Client, cascade: str, told: dict[str, Any]) -> dict[str, Any]:
     """Return what would become of all runs, asked for stretch by stretch."""
+    from kaskad.cli.client import part
+
     total: dict[str, Any] = {"moved": 0, "places": {}, "stay": {}}
     asked = {**told, "dry_run": True}
     while True:
-        part = client.post(f"/cascades/{cascade}/runs/migrate", asked)
-        total["moved"] += part["moved"]
+        stretch = client.post(f"/cascades/{part(cascade)}/runs/migrate", asked)
+        total["moved"] += stretch["moved"]
         for name in ("places", "stay"):
-            for what, count in part[name].items():
+            for what, count in stretch[name].items():
                 total[name][what] = total[name].get(what, 0) + count
-        if part["next"] is None:
+        if stretch["next"] is None:
             return total
-        asked["after"] = part["next"]
+        asked["after"] = stretch["next"]
 
 
 def _moved(client: Client, cascade: str, told: dict[str, Any]) -> dict[str, Any]:
     """Return what has become of all runs; Ctrl+C lets it end there."""
-    path = f"/cascades/{cascade}/migrations"
+    from kaskad.cli.client import part
+
+    path = f"/cascades/{part(cascade)}/migrations"
     found: dict[str, Any] = client.post(path, told)
     try:
         while found["state"] == "running":

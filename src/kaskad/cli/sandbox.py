@@ -62,6 +62,7 @@ def sandbox(
     addresses only. At the address shown are the phones of everybody, on which you can be that person. Runs
     until Ctrl-C. Nothing is kept, and nobody outside this machine is called.
     """
+    from kaskad.config import CHECKS
     from kaskad.log import configure
     from kaskad.sandbox.serve import SandboxConfig, running
     from kaskad.sandbox.servers import USUAL
@@ -74,6 +75,8 @@ def sandbox(
         typer.echo(_accounts(spoken, port, smtp_port, as_json), nl=False)
         return
     configure("warning")
+    if problem := CHECKS["base_url"](kaskad_url):
+        raise typer.BadParameter(problem, param_hint="--kaskad-url")
     config = SandboxConfig(
         port=port, servers=spoken, ports=_ports(spoken, port, smtp_port),
         people=_people(people, country), kaskad_url=kaskad_url,
@@ -136,6 +139,8 @@ def _people(path: Path | None, country: str) -> Sequence[Person]:
     from kaskad.domain.errors import Invalid
     from kaskad.engine.people import read_people
 
+    if country and not (len(country) == 2 and country.isascii() and country.isalpha()):
+        raise typer.BadParameter(f"{country!r} is no code of two letters, such as KZ", param_hint="--country")
     file = read_people(_read(path, "--people"), path.name, country.upper() or None, 0)
     if not file.people:
         raise Invalid([f"{path.name}: nobody in the file"])

@@ -32,12 +32,12 @@ def add(
     as_json: JSON = False,
 ) -> None:
     """Add a site, or change where its key may be used and what it may send; show the line for its pages."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     told = {"origins": origin, "events": event or [], "per_minute": per_minute}
     with reached(db) as client:
-        kept = client.put(f"/sites/{name}", told)
+        kept = client.put(f"/sites/{part(name)}", told)
     if as_json:
         typer.echo(as_text(kept))
         return
@@ -65,11 +65,11 @@ def show(db: DB = "", as_json: JSON = False) -> None:
 
 def secret(name: NAME, db: DB = "", as_json: JSON = False) -> None:
     """Show the secret by which the shop's server signs who a visitor is: keep it off pages."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        told = client.get(f"/sites/{name}/secret")
+        told = client.get(f"/sites/{part(name)}/secret")
     say(
         as_json,
         told,
@@ -80,9 +80,9 @@ def secret(name: NAME, db: DB = "", as_json: JSON = False) -> None:
 
 def remove(name: NAME, db: DB = "", as_json: JSON = False) -> None:
     """Let a site's key open nothing any more."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        client.delete(f"/sites/{name}")
+        client.delete(f"/sites/{part(name)}")
     say(as_json, {"removed": name}, f"The key of {name} opens nothing any more.")

@@ -87,26 +87,28 @@ def following(
 
 def show(task: TASK, db: DB = "", as_json: JSON = False) -> None:
     """Show a task with what is known of the person; the number is told by `dial`."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        told = client.get(f"/tasks/{task}")
+        told = client.get(f"/tasks/{part(task)}")
     typer.echo(as_text(told) if as_json else _card(told))
 
 
 def release(task: TASK, agent: AGENT = "", db: DB = "", as_json: JSON = False) -> None:
     """Give a task back that was claimed and not dialled."""
-    _act(db, as_json, f"/tasks/{task}/release", _who(agent), f"{task} is open again.")
+    from kaskad.cli.client import part
+
+    _act(db, as_json, f"/tasks/{part(task)}/release", _who(agent), f"{task} is open again.")
 
 
 def dial(task: TASK, agent: AGENT = "", db: DB = "", as_json: JSON = False) -> None:
     """Look a last time whether the person may be called, and show the number."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        told = client.post(f"/tasks/{task}/dial", _who(agent))
+        told = client.post(f"/tasks/{part(task)}/dial", _who(agent))
     typer.echo(as_text(told) if as_json else f"{told['number']}  {told['task']['name']}".rstrip())
 
 
@@ -120,8 +122,10 @@ def close(
     as_json: JSON = False,
 ) -> None:
     """Say how the call that was dialled has ended."""
+    from kaskad.cli.client import part
+
     told = {"disposition": disposition, "note": note, **_who(agent)} | ({"call_back_at": at} if at else {})
-    _act(db, as_json, f"/tasks/{task}/close", told, f"{task}: {disposition.replace('_', ' ')}.")
+    _act(db, as_json, f"/tasks/{part(task)}/close", told, f"{task}: {disposition.replace('_', ' ')}.")
 
 
 def note(
@@ -132,7 +136,9 @@ def note(
     as_json: JSON = False,
 ) -> None:
     """Add to the notes of a task."""
-    _act(db, as_json, f"/tasks/{task}/notes", {"text": text, **_who(agent)}, f"Noted at {task}.")
+    from kaskad.cli.client import part
+
+    _act(db, as_json, f"/tasks/{part(task)}/notes", {"text": text, **_who(agent)}, f"Noted at {task}.")
 
 
 def _act(db: str, as_json: bool, path: str, told: dict[str, Any], said: str) -> None:

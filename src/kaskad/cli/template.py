@@ -91,11 +91,11 @@ def listing(db: DB = "", as_json: JSON = False) -> None:
 
 def show(name: NAME, db: DB = "", as_json: JSON = False) -> None:
     """Show a template as it was written, in all its languages."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        found = list(client.items(f"/templates/{name}"))
+        found = list(client.items(f"/templates/{part(name)}"))
     if as_json:
         typer.echo(as_text(found))
         return
@@ -116,13 +116,13 @@ def preview(
     as_json: JSON = False,
 ) -> None:
     """Show a template as a contact would get it; nothing is sent."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
 
     told = {
         "contact": contact, "channel": channel, "language": language, "trigger": properties(trigger),
     }  # fmt: skip
     with reached(db) as client:
-        found = client.post(f"/templates/{name}/preview", told)
+        found = client.post(f"/templates/{part(name)}/preview", told)
     _print_preview(name, contact, found, as_json)
 
 
@@ -138,14 +138,14 @@ def step(
     as_json: JSON = False,
 ) -> None:
     """Show what a step of a cascade would say to a contact; nothing is sent."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
 
     told = {
         "contact": contact, "step": step_id, "version": version, "channel": channel or None,
         "variant": variant, "trigger": properties(trigger),
     }  # fmt: skip
     with reached(db) as client:
-        found = client.post(f"/cascades/{cascade}/preview", told)
+        found = client.post(f"/cascades/{part(cascade)}/preview", told)
     _print_preview(f"{cascade}.{step_id}", contact, found, as_json)
 
 
@@ -176,14 +176,14 @@ def check(
 
     Exit code 1: some would get no message.
     """
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     told = {
         "channel": channel, "contacts": contacts, "list": to_list, "trigger": properties(trigger),
     }  # fmt: skip
     with reached(db) as client:
-        found = client.post(f"/templates/{name}/check", told)
+        found = client.post(f"/templates/{part(name)}/check", told)
     if as_json:
         typer.echo(as_text(found))
     else:
@@ -220,11 +220,11 @@ def history(name: NAME, db: DB = "", as_json: JSON = False) -> None:
     """Show who saved which text of a template and when, each with what it changed."""
     from difflib import unified_diff
 
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        found = list(client.items(f"/templates/{name}/history"))
+        found = list(client.items(f"/templates/{part(name)}/history"))
     if as_json:
         typer.echo(as_text(found))
         return
@@ -253,12 +253,12 @@ def restore(
     as_json: JSON = False,
 ) -> None:
     """Save an earlier text again, as the latest."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     told = {"number": number, "channel": channel, "language": language}
     with reached(db) as client:
-        made = client.post(f"/templates/{name}/restore", told)
+        made = client.post(f"/templates/{part(name)}/restore", told)
     say(
         as_json, made, f"{_title(made)} is text {number} again; cascades use it when they are activated next."
     )
@@ -268,12 +268,12 @@ def delete(
     name: NAME, channel: CHANNEL = "", language: LANGUAGE = "", db: DB = "", as_json: JSON = False
 ) -> None:
     """Delete a template, or one channel or language of it; cascades keep theirs until activated again."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     query = {"channel": channel or None, "language": language or None}
     with reached(db) as client:
-        told = client.call("DELETE", f"/templates/{name}", query=query)
+        told = client.call("DELETE", f"/templates/{part(name)}", query=query)
     say(as_json, told, f"{told['deleted']} texts of {name} are deleted.")
 
 
@@ -284,7 +284,8 @@ def properties(text: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.DecodeError as problem:
-        raise typer.BadParameter(f"write JSON such as '{{\"total\": 12500}}' ({problem})") from None
+        told = f"{text!r}: write JSON such as '{{\"total\": 12500}}' ({problem})"
+        raise typer.BadParameter(told, param_hint="--trigger") from None
 
 
 def _title(one: Mapping[str, Any]) -> str:

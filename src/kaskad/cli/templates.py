@@ -16,11 +16,11 @@ def templates(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the texts that the service approves, which a step can name under `approved`."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text, table
 
     with reached(db) as client:
-        path = f"/accounts/{account}/templates"
+        path = f"/accounts/{part(account)}/templates"
         found = client.post(f"{path}/sync", {})["items"] if sync else list(client.items(path))
     if as_json:
         typer.echo(as_text(found))

@@ -45,9 +45,11 @@ def template(
 
     It belongs to no run, and is in no figure. Exit code 1: the service did not take it.
     """
+    from kaskad.cli.client import part
+
     told = {"language": language}
     _send(
-        f"/templates/{name}/test",
+        f"/templates/{part(name)}/test",
         _told(to, contact, anyone, channel, account, free, trigger, told),
         db,
         as_json,
@@ -73,8 +75,10 @@ def step(
 
     It belongs to no run, and is in no figure. Exit code 1: the service did not take it.
     """
+    from kaskad.cli.client import part
+
     told = {"version": version, "variant": variant}
-    path = f"/cascades/{cascade}/steps/{step_id}/test"
+    path = f"/cascades/{part(cascade)}/steps/{part(step_id)}/test"
     _send(path, _told(to, contact, anyone, channel, account, free, trigger, told), db, as_json)
 
 

@@ -57,10 +57,10 @@ def listing(
 
 def show(contact: CONTACT, db: DB = "", as_json: JSON = False) -> None:
     """Show the conversation with a person, the oldest text first."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
 
     with reached(db) as client:
-        _print(client.get(f"/threads/{_part(contact)}"), as_json)
+        _print(client.get(f"/threads/{part(contact)}"), as_json)
 
 
 def reply(
@@ -71,11 +71,11 @@ def reply(
     as_json: JSON = False,
 ) -> None:
     """Answer a person."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
 
     told = {"text": text, **({"channel": channel} if channel else {})}
     with reached(db) as client:
-        _print(client.post(f"/threads/{_part(contact)}/reply", told), as_json)
+        _print(client.post(f"/threads/{part(contact)}/reply", told), as_json)
 
 
 def assign(
@@ -99,16 +99,10 @@ def reopen(contact: CONTACT, db: DB = "", as_json: JSON = False) -> None:
 
 
 def _change(contact: str, told: dict[str, str], db: str, as_json: bool) -> None:
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
 
     with reached(db) as client:
-        _print(client.post(f"/threads/{_part(contact)}", told), as_json)
-
-
-def _part(text: str) -> str:
-    from urllib.parse import quote
-
-    return quote(text, safe="")
+        _print(client.post(f"/threads/{part(contact)}", told), as_json)
 
 
 def _print(thread: dict[str, Any], as_json: bool) -> None:

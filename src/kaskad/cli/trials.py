@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kaskad.cli.screens.options import CASCADE, DB, JSON
+from kaskad.cli.screens.options import CASCADE, DB, JSON, percent
 from kaskad.cli.screens.prose import tell
 
 SHARE = Annotated[str, typer.Option(metavar="PERCENT", help="Of those who enter, such as 20%.")]
@@ -41,11 +41,11 @@ def register(app: typer.Typer) -> None:
 @_trial.command()
 def show(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
     """Show the trials of a cascade, and how the versions do."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        found = list(client.items(f"/cascades/{cascade}/trials"))
+        found = list(client.items(f"/cascades/{part(cascade)}/trials"))
     if as_json:
         typer.echo(as_text(found))
     elif not found:
@@ -65,11 +65,11 @@ def start(
     Who gets which stays so for the contact. Runs under way keep their version. With --by the best version is
     told apart once that is certain, by a test that is asked every hour.
     """
-    told: dict[str, Any] = {"arms": [{"version": version or None, "share": _percent(share)}]}
+    told: dict[str, Any] = {"arms": [{"version": version or None, "share": percent(share)}]}
     if by:
         told["rule"] = {
-            "by": by, "after": after, "confidence": _percent(confidence), "promote": promote,
-            "opt_out": _percent(opt_out) if opt_out else None,
+            "by": by, "after": after, "confidence": percent(confidence), "promote": promote,
+            "opt_out": percent(opt_out) if opt_out else None,
         }  # fmt: skip
     elif promote or opt_out or after != AFTER_USUALLY or confidence != SURE_USUALLY:
         raise typer.BadParameter("say by what the best is told apart: --by goal, or --by reacted")
@@ -80,14 +80,14 @@ def start(
 
 def _save_draft(cascade: str, file: str, version: int, db: str) -> None:
     """Make a definition's file the cascade's draft."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.forecast import chosen
 
     text = chosen(file)[1]
     if version or not text:
         raise typer.BadParameter("say one of --file and --version" if version else f"there is no file {file}")
     with reached(db) as client:
-        client.call("PUT", f"/cascades/{cascade}", content=text.encode(), kind="application/yaml")
+        client.call("PUT", f"/cascades/{part(cascade)}", content=text.encode(), kind="application/yaml")
 
 
 @_trial.command("share")
@@ -96,7 +96,7 @@ def change(
     as_json: JSON = False,
 ) -> None:  # fmt: skip
     """Change how many of those who enter get a version on trial; figures begin anew."""
-    told = {"arms": [{"version": version, "share": _percent(share)}]}
+    told = {"arms": [{"version": version, "share": percent(share)}]}
     _ask(cascade, "/share", told, db, as_json)
 
 
@@ -117,11 +117,11 @@ def end(cascade: CASCADE, why: WHY = "", db: DB = "", as_json: JSON = False) -> 
 
 def learnt(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
     """Show which channels people react to, at steps that learn it (`choose: learn`)."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text, table
 
     with reached(db) as client:
-        found = list(client.items(f"/cascades/{cascade}/learnt"))
+        found = list(client.items(f"/cascades/{part(cascade)}/learnt"))
     if as_json:
         typer.echo(as_text(found))
         return
@@ -151,15 +151,15 @@ def winners(
     as_json: JSON = False,
 ) -> None:
     """Show which variants of a cascade's steps have won, and by which figures; or take that back."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text, table
 
     with reached(db) as client:
-        found = list(client.items(f"/cascades/{cascade}/winners"))
+        found = list(client.items(f"/cascades/{part(cascade)}/winners"))
         if undo:
             of = version or next((one["version"] for one in found if one["step"] == undo), 1)
-            client.post(f"/cascades/{cascade}/winners/undo", {"version": of, "step": undo})
-            found = list(client.items(f"/cascades/{cascade}/winners"))
+            client.post(f"/cascades/{part(cascade)}/winners/undo", {"version": of, "step": undo})
+            found = list(client.items(f"/cascades/{part(cascade)}/winners"))
     if as_json:
         typer.echo(as_text(found))
         return
@@ -184,20 +184,13 @@ def winners(
         typer.echo(table(("VARIANT", "MESSAGES", "SUCCESSES", "RATE", "OPTED OUT"), rows))
 
 
-def _percent(text: str) -> float:
-    try:
-        return float(text.strip().removesuffix("%"))
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no share: write for example 20%") from None
-
-
 def _ask(cascade: str, path: str, told: dict[str, Any], db: str, as_json: bool) -> None:
     from kaskad.cli.cascade import print_paused
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        found = client.post(f"/cascades/{cascade}/trials{path}", told)
+        found = client.post(f"/cascades/{part(cascade)}/trials{path}", told)
     if as_json:
         typer.echo(as_text(found))
         return

@@ -34,13 +34,13 @@ def uplift(
 
     docs/uplift.md explains each figure, and what not to read into it.
     """
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     among = {"segment": segment or None, "version": version or None, "since": when(since),
              "until": when(until), "all": "true" if everybody else None}  # fmt: skip
     with reached(db) as client:
-        told = client.get(f"/cascades/{cascade}/uplift", **among)
+        told = client.get(f"/cascades/{part(cascade)}/uplift", **among)
     if as_json:
         typer.echo(as_text(told))
         return

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 
-DB = Annotated[str, typer.Option("--db", help="SQLite file or postgresql://…; else that of the settings.")]
-JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+from kaskad.cli.screens.options import DB, JSON
+
 EMAIL = Annotated[str, typer.Argument(help="The person's email.")]
 ROLE = "owner, marketer, approver, agent or viewer."
 
@@ -60,29 +59,29 @@ def role(
     email: EMAIL, role: Annotated[str, typer.Argument(help=ROLE)], db: DB = "", as_json: JSON = False
 ) -> None:
     """Change what somebody may do."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        user = client.patch(f"/users/{quote(email)}", {"role": role})
+        user = client.patch(f"/users/{part(email)}", {"role": role})
     say(as_json, user, f"{user['email']} is now: {user['role']}.")
 
 
 def remove(email: EMAIL, db: DB = "", as_json: JSON = False) -> None:
     """Show somebody out: they are signed out at once."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        client.delete(f"/users/{quote(email)}")
+        client.delete(f"/users/{part(email)}")
     say(as_json, {"removed": email}, f"{email} is removed.")
 
 
 def reset(email: EMAIL, db: DB = "", as_json: JSON = False) -> None:
     """End somebody's password, code and sessions; print the link by which they choose a new password."""
-    from kaskad.cli.client import reached
+    from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        made = client.post(f"/users/{quote(email)}/reset")
+        made = client.post(f"/users/{part(email)}/reset")
     typer.echo(as_text(made) if as_json else made["link"])

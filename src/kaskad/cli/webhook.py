@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-DB = Annotated[str, typer.Option("--db", help="SQLite file or postgresql://…; else that of the settings.")]
-JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+from kaskad.cli.screens.options import DB, JSON, SINCE, when
+
 ID = Annotated[int, typer.Argument(min=1, metavar="ID", help="Its number, from `kaskad webhook list`.")]
 
 
@@ -159,7 +159,7 @@ def replay(
     message: Annotated[
         str, typer.Argument(metavar="MESSAGE", help="One webhook-id; else all given up.")
     ] = "",
-    since: Annotated[str, typer.Option(help="Only since this instant, such as 2026-11-25T10:00:00Z.")] = "",
+    since: SINCE = "",
     db: DB = "",
     as_json: JSON = False,
 ) -> None:
@@ -168,7 +168,7 @@ def replay(
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        told = {"id": message, "since": since or None}
+        told = {"id": message, "since": when(since)}
         answer = client.post(f"/webhooks/{webhook_id}/replay", told)
     count = answer["replayed"]
     say(as_json, answer, f"{count} {'is' if count == 1 else 'are'} told again.")

@@ -81,7 +81,11 @@ def parse_money(text: str) -> Money:
     digits = DIGITS.get(currency)
     if digits is None:
         raise BadMoney(
-            worded("%(match)s is not a currency of ISO 4217: write such as KZT, RUB or USD", match=match[2])
+            worded(
+                "%(text)r: %(match)s is not a currency of ISO 4217: write such as KZT, RUB or USD",
+                text=text,
+                match=match[2],
+            )
         )
     number = Decimal(re.sub(r"[ _\u00a0\u202f]", "", match[1]).replace(",", "."))
     minor = number.scaleb(digits)

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from kaskad.domain.consent import Scope
 from kaskad.domain.event import ContactRef, EventIn
-from kaskad.domain.ids import run_text
+from kaskad.domain.ids import contact_text, run_text
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.tokens import PIXEL
 from kaskad.engine.arrival import Arrival, Unmatched
@@ -177,13 +177,18 @@ def _read_events(tx: Transaction, delivery: Delivery, now: int) -> list[Arrival]
         contact_id = find_contact(tx, event.contact)
         if contact_id and event.zone:
             zones.append((contact_id, event.zone))
-        delivery.problems.append(None if contact_id else "no such contact: create it first, or check its id")
+        delivery.problems.append(None if contact_id else _unknown(event.contact))
         if contact_id:
             told = msgspec.json.encode({"name": event.name, "properties": event.properties}).decode()
             at = min(max(event.at, 0), now)  # what is told has happened, and not before clocks began
             found.append(Arrival(contact_id, 0, -1, Kind.EVENT.value, event.id, at, told))
     contacts.tell_zones(tx, zones, now)
     return found
+
+
+def _unknown(ref: ContactRef) -> str:
+    who = ref.external_id or ref.email or ref.phone or contact_text(ref.id or 0)
+    return f"no such contact {who!r}: create it first, or check its id"
 
 
 def find_contact(tx: Transaction, ref: ContactRef) -> int | None:

@@ -17,7 +17,7 @@ from starlette.types import Scope
 from kaskad.domain.errors import BadSignature, Conflict, Invalid, KaskadError, NotFound, StoreError
 from kaskad.domain.worded import wording
 from kaskad.log import get_logger
-from kaskad.web.api.fields import NAMED, PLAIN
+from kaskad.web.api.fields import COUNTRY, NAMED, PLAIN
 from kaskad.web.auth import TOKEN_HEADER, Forbidden, Unknown
 from kaskad.web.pages.look import Look
 from kaskad.web.soon import RETRY_S, BeingCounted, Busy
@@ -31,8 +31,21 @@ WHO = {"WWW-Authenticate": "Bearer"}
 _PATTERNS = {  # in words, since a regular expression tells few people what to change
     NAMED: "A name has no / and no control character in it, and no space at its ends",
     PLAIN: "It holds the character U+0000, which cannot be stored",
+    COUNTRY: "Write the two letters of a country, such as KZ",
+    "^[A-Z]{2}$": "Write the two letters of a country, such as KZ",
+    "^([A-Z]{2})?$": "Write the two letters of a country, such as KZ",
+    "^[A-Za-z]{3}$": "Write the three letters of a currency, such as KZT",
+    "^([A-Za-z]{3})?$": "Write the three letters of a currency, such as KZT",
+    "^([A-Z]{3})?$": "Write the three letters of a currency, such as KZT",
+    "^[a-z0-9][a-z0-9_-]{0,63}$": "Write small Latin letters, digits, - and _, at most 64",
+    "^[0-9a-f]{20}$": "This is no id of a text: they have twenty digits and letters from a to f",
+    r"^(|draft|current|[1-9][0-9]{0,8})$": "Write the number of a version, current or draft",
 }
 _INSTANTS = frozenset({"datetime_parsing", "datetime_from_date_parsing", "datetime_type", "timezone_aware"})
+_DAYS = frozenset({"date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact", "date_type"})
+INSTANT = "Write an instant with its zone, such as 2026-11-26T00:00:00Z"
+DAY = "Write a day such as 2026-11-26"
+EITHER = "Write a day such as 2026-11-26, or an instant with its zone such as 2026-11-26T00:00:00Z"
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
@@ -108,7 +121,10 @@ def _said_to(request: Request) -> Callable[[str], str]:
 def on_wrong_shape(_: Request, error: Exception) -> Response:
     """Answer for a body or parameters of the wrong shape, with every problem."""
     assert isinstance(error, RequestValidationError)
-    return problem(422, problems=[_shape_problem(found) for found in error.errors()])
+    told = (
+        _shape_problem(found) for found in error.errors()
+    )  # where either fits, each says that it does not
+    return problem(422, problems=list(dict.fromkeys(told)))
 
 
 def _shape_problem(found: Mapping[str, Any]) -> Problem:
@@ -116,8 +132,15 @@ def _shape_problem(found: Mapping[str, Any]) -> Problem:
     if found["type"] == "json_invalid":
         return Problem(f"The body is not JSON that can be read: {found.get('ctx', {}).get('error', '')}")
     said = _PATTERNS.get(found.get("ctx", {}).get("pattern", ""), found["msg"])
-    if found["type"] in _INSTANTS:
-        said = "Write an instant with its zone, such as 2026-11-26T00:00:00Z"
+    if found["type"] in _INSTANTS | _DAYS:
+        said = INSTANT if found["type"] in _INSTANTS else DAY
+        if where[-1] in ("datetime", "date", "function-after[check_tz()"):
+            said = EITHER
+            where.pop()
+    elif found["type"] in ("literal_error", "enum"):
+        said = f"It is one of {found['ctx']['expected']}"
+    elif found["type"] == "extra_forbidden":
+        said = "Nothing is called so here"
     source, *rest = where
     if source == "body":
         return Problem(f"{said}.", "".join(f"/{escape(part)}" for part in rest))

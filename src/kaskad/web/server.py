@@ -102,6 +102,6 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise Conflict(
-            f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with the setting `listen`."
+            f"Cannot listen on {host}:{port}: {error.strerror}. Stop who does, or choose another port."
         ) from None
     return listener

@@ -30,3 +30,14 @@ def when(text: str) -> str | None:
             f"{text!r} is neither a day such as 2026-11-01 nor an instant such as 2026-11-01T00:00:00+05:00"
         ) from None
     return text or None
+
+
+def percent(text: str, where: str | None = None) -> float:
+    """Return how many of a hundred a share is, such as 20 of 20%; raises BadParameter, of `where`."""
+    try:
+        number = float(text.strip().removesuffix("%").strip().replace(",", "."))
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 100:
+        raise typer.BadParameter(f"{text!r} is no share of a whole: write for example 20%", param_hint=where)
+    return number

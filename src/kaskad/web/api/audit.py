@@ -10,9 +10,10 @@ from pydantic import Field
 
 from kaskad.actions import audit
 from kaskad.store.audit import Noted
-from kaskad.web.api.fields import PLAIN, Instant, in_ms
+from kaskad.web.api.fields import PLAIN
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Page, Slice, View, instant
+from kaskad.web.api.when import Since, moment
 from kaskad.web.auth import InOffice, may
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], route_class=IdempotentRoute)
@@ -39,11 +40,11 @@ def list_audit(
     what: Annotated[
         str, Query(alias="object", max_length=320, pattern=PLAIN, description="An id or a name.")
     ] = "",
-    since: Annotated[Instant | None, Query()] = None,
+    since: Since = None,
 ) -> Page[NotedView]:
     """List who changed what and who looked at whom, the newest first."""
     found = audit.listing(
-        office, before=part.after or audit.LATEST, since=in_ms(since) or 0, who=by, what=what,
+        office, before=part.after or audit.LATEST, since=moment(office, since) or 0, who=by, what=what,
         limit=part.limit + 1,
     )  # fmt: skip
     return part.page([NotedView.of(each) for each in found], [each.id for each in found])

@@ -15,7 +15,7 @@ from kaskad.domain.errors import Invalid
 from kaskad.domain.ids import read_contact
 from kaskad.web.api.fields import Name
 from kaskad.web.api.idempotent import IdempotentRoute
-from kaskad.web.api.when import Since, Until, moment
+from kaskad.web.api.when import Since, Until, period
 from kaskad.web.auth import Forbidden, InOffice, asking, may
 
 router = APIRouter(prefix="/api/v1/exports", tags=["contacts"], route_class=IdempotentRoute)
@@ -56,7 +56,7 @@ class Asked:
         begun = 0 if after is None else read_contact(after)
         if begun is None:
             raise Invalid([f"after: {after!r} is no contact: their ids begin with con_."])
-        first, end = moment(office, since), moment(office, until)
+        first, end = period(office, since, until)
         self.wanted = Wanted(
             segment or "", list_name or "", begun, OLDEST if first is None else first,
             LATEST if end is None else end,

@@ -16,6 +16,7 @@ LONGEST = 65_536  # characters of all its texts, and its parts
 PLAIN = r"^[^\x00]*$"
 # A name that stands in addresses: no slash, no control character, no space at its ends.
 NAMED = r"^[^\s/\x00-\x1f\x7f]([^/\x00-\x1f\x7f]*[^\s/\x00-\x1f\x7f])?$"
+COUNTRY = r"^[A-Za-z]{2}$"
 
 
 def encodable(text: str) -> str:
@@ -57,7 +58,7 @@ def storable(value: JsonValue) -> JsonValue:
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=PLAIN), AfterValidator(encodable)]
 Words = Annotated[str, Field(max_length=2_000, pattern=PLAIN), AfterValidator(encodable)]
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=NAMED), AfterValidator(encodable)]
-Country = Annotated[str, Field(pattern=r"^[A-Za-z]{2}$", description="ISO 3166-1 alpha-2, such as KZ.")]
+Country = Annotated[str, Field(pattern=COUNTRY, description="ISO 3166-1 alpha-2, such as KZ.")]
 Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2}([_-][A-Za-z0-9]{1,8})*$", max_length=40)]
 Json = Annotated[JsonValue, AfterValidator(storable)]
 Instant = Annotated[AwareDatetime, Field(description="RFC 3339 with an offset.")]

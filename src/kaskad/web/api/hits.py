@@ -12,10 +12,11 @@ from kaskad.actions import machines
 from kaskad.domain.errors import Invalid
 from kaskad.store.runs import MessageKey
 from kaskad.store.sites import RangeList
-from kaskad.web.api.fields import NAMED, PLAIN, Instant, in_ms
+from kaskad.web.api.fields import NAMED, PLAIN
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.imports import FORM, Upload, uploaded
 from kaskad.web.api.views import Page, Told, View, when
+from kaskad.web.api.when import When, moment
 from kaskad.web.auth import InOffice, may
 
 router = APIRouter(prefix="/api/v1/hits", tags=["hits"], route_class=IdempotentRoute)
@@ -46,7 +47,7 @@ class RangesView(View):
 class ReclassifyTold(Told):
     """What is judged again; `after` goes on where an answer's `next` says."""
 
-    since: Instant | None = None
+    since: When | None = None
     dry_run: bool = False
     after: Annotated[str, Field(max_length=60, pattern=r"^(\d+ \d+ \d+)?$")] = ""
 
@@ -92,7 +93,9 @@ def delete_ranges(office: InOffice, name: Name) -> Response:
 def reclassify(office: InOffice, told: ReclassifyTold) -> ReclassifiedView:
     """Judge what was opened and clicked again, by what is known now; what was sent stays."""
     after = _key(told.after)
-    found = machines.reclassify(office, since=in_ms(told.since) or 0, after=after, dry_run=told.dry_run)
+    found = machines.reclassify(
+        office, since=moment(office, told.since) or 0, after=after, dry_run=told.dry_run
+    )
     return ReclassifiedView(
         messages=found.told.messages, hits=found.told.hits, changed=found.told.changed,
         facts=found.told.facts, outcomes=found.told.outcomes,

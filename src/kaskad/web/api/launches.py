@@ -26,7 +26,7 @@ from kaskad.web.api.counted import COUNTING, Counted
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.rates import number
 from kaskad.web.api.views import LARGEST, Page, Slice, Told, View, instant, when
-from kaskad.web.api.when import Since, Until, moment
+from kaskad.web.api.when import Since, Until, period
 from kaskad.web.auth import InOffice, may
 
 router = APIRouter(prefix="/api/v1/cascades/{slug}", tags=["cascades"], route_class=IdempotentRoute)
@@ -174,7 +174,10 @@ class FlowView(View):
 
 
 class VariantView(View):
-    """One variant of a step, in messages."""
+    """One variant of a step, in all its messages: they add up to the step's.
+
+    `uplift` compares fewer: without people who were moved from another version, or entered again.
+    """
 
     step: str
     id: str
@@ -197,7 +200,7 @@ class AmongQuery:
         since: Since = None,
         until: Until = None,
     ) -> None:
-        self.told = reports.Among(segment, version, moment(office, since), moment(office, until))
+        self.told = reports.Among(segment, version, *period(office, since, until))
 
 
 class DayView(View):

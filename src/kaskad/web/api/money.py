@@ -15,7 +15,7 @@ from kaskad.web.api.counted import COUNTING, Counted
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.rates import number
 from kaskad.web.api.views import View, instant
-from kaskad.web.api.when import Since30, Until, moment
+from kaskad.web.api.when import Since30, Until, period
 from kaskad.web.auth import InOffice, may
 
 router = APIRouter(prefix="/api/v1", tags=["money"], route_class=IdempotentRoute)
@@ -143,7 +143,7 @@ class MoneyView(View):
 @router.get("/money", dependencies=[may("cascades:read")], responses=COUNTING)
 def show_money(office: InOffice, counted: Counted, since: Since30 = None, until: Until = None) -> MoneyView:
     """Show what all cascades have cost, by day, account and cascade."""
-    first, last = moment(office, since), moment(office, until)
+    first, last = period(office, since, until)
     return MoneyView.of(counted.soon(lambda: money.money(office, "", first, last)))
 
 
@@ -163,5 +163,5 @@ def show_cascade_money(
     office: InOffice, slug: Slug, counted: Counted, since: Since30 = None, until: Until = None
 ) -> MoneyView:
     """Show what a cascade has cost, by day, account and step, and what of it need not have been paid."""
-    first, last = moment(office, since), moment(office, until)
+    first, last = period(office, since, until)
     return MoneyView.of(counted.soon(lambda: money.money(office, slug, first, last)))

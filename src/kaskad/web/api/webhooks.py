@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from kaskad.actions import webhooks
 from kaskad.actions.webhooks import Shown
@@ -17,6 +17,7 @@ from kaskad.store.webhooks import STATES, Delivery
 from kaskad.web.api.fields import Words
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import LARGEST, Page, Slice, Told, View, instant, when
+from kaskad.web.api.when import When, moment
 from kaskad.web.auth import InOffice, may
 
 router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"], route_class=IdempotentRoute)
@@ -118,7 +119,7 @@ class ReplayTold(Told):
     """What to tell again: one message whatever became of it, else what was given up since an instant."""
 
     id: Annotated[Words, Field(max_length=100)] = ""
-    since: AwareDatetime | None = None
+    since: When | None = None
 
 
 class Replayed(View):
@@ -188,7 +189,7 @@ def list_deliveries(
 @router.post("/{webhook_id}/replay", dependencies=[ALLOWED])
 def replay_deliveries(office: InOffice, webhook_id: Id, told: ReplayTold) -> Replayed:
     """Tell again what was given up."""
-    since = 0 if told.since is None else max(0, int(told.since.timestamp() * 1000))
+    since = moment(office, told.since) or 0
     return Replayed(replayed=webhooks.replay(office, webhook_id, told.id, since))
 
 

@@ -10,7 +10,8 @@ from fastapi import Query
 
 from kaskad.actions import policy
 from kaskad.actions.office import Office
-from kaskad.analytics.scope import FOREVER
+from kaskad.analytics.scope import ENDS_FIRST, FOREVER
+from kaskad.domain.errors import Invalid
 from kaskad.web.api.fields import Instant, in_ms
 
 When = Instant | date
@@ -21,6 +22,14 @@ Until = Annotated[When | None, Query(description="Before that instant, or before
 Since30 = Annotated[
     When | None, Query(description="The same as elsewhere: an instant or a day; else 30 days before `until`.")
 ]
+
+
+def period(office: Office, since: When | None, until: When | None) -> tuple[int | None, int | None]:
+    """Return from when and until when, as `moment` does; raises Invalid where that is no time at all."""
+    first, last = moment(office, since), moment(office, until)
+    if first is not None and last is not None and first >= last:
+        raise Invalid([ENDS_FIRST], ["/until"])
+    return first, last
 
 
 def moment(office: Office, at: datetime | date | None) -> int | None:
