@@ -216,32 +216,39 @@ def test_what_is_due_is_noted_once_until_it_is_claimed(
     either: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, noted = Place(either, monkeypatch), courses.Noted()
-    first, second, third = place.keys[:3]
-    assert noted.new({first, second}) == {first, second} and noted.new({second, third}) == {third}
+    first, second, third, fourth = place.keys[:4]
+
+    def fresh(*rows: tuple[object, ...]) -> set[tuple[int, int]]:
+        noted.note(rows)
+        return noted.fresh()
+
+    assert fresh(first, second) == {first, second} and fresh(second, third) == {third}
     noted.forget()  # the tick was rolled back
-    assert noted.new({first, second}) == {first, second}
+    assert fresh(first, second) == {first, second}
     noted.committed()
-    assert noted.new({first, third}) == {third}
+    assert fresh(first, third) == {third}
     place.changes(*place.keys)
     one = Counting(PIECE, noted)
     place.counts(one, undone=True)
-    assert noted.new({first, third}) == {first, third}
+    assert fresh(first, third) == {first, third}
     noted.committed()
     place.counts(one)
-    assert noted.new({first}) == {first}  # it may have been counted already
+    assert fresh(first) == {first}  # it may have been counted already
     noted.committed()
     place.counts(one)
-    assert not noted.new({first})  # the next piece of the same round claims nothing
+    assert not fresh(first)  # the next piece of the same round claims nothing
     with place.db.write() as tx:
         counting.count(tx, PIECE, noted=noted)
-    assert noted.new({first}) == {first}  # a report was printed meanwhile
+    assert fresh(first, second, third) == {first, second, third}  # a report was printed meanwhile
+    noted.committed()
+    noted.claimed([third])
+    assert fresh(first, second, third) == {third}  # nobody counts the others yet
     noted.committed()
     other = first[0], first[1] + 1  # of the same contact
-    rows = [(*first, "in a table"), (*other, "too"), (*second, "third")]
-    assert noted.unknown(rows) == [other, second]
-    assert noted.new({first, other}) == {other}
+    rows = [(*first, "in a table"), (*other, "too"), (*fourth, "third")]
+    assert fresh(*rows) == {other, fourth}
     noted.committed()
-    assert other not in noted.unknown(rows) and second in noted.unknown(rows)
+    assert other not in fresh(*rows) and not fresh(fourth)
 
 
 def test_counting_lets_others_go_first_and_more_so_while_reports_are_hardly_behind(

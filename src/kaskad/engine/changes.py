@@ -60,7 +60,9 @@ class Changes:
         self.marks: list[Row] = []
         self.left_by: list[Row] = []  # messages that a person opted out after, by another way than by them
         self.given_back: set[int] = set()  # contacts of whom goals or returns have been told: engine/returns
-        self.counted: set[RunKey] = set()  # runs that reports are to count anew
+        self._counted: set[RunKey] = (
+            set()
+        )  # runs that reports are to count anew, where nobody remembers these
         self.told: set[RunKey] = set()  # runs of whose messages something telling is known, not marked yet
         self.refused: dict[RunKey, int] = {}  # runs, and the step whose message was refused at once
         self.decisions: list[Row] = []
@@ -119,7 +121,7 @@ class Changes:
 
     def _put_facts(self, tx: Transaction) -> None:
         """Keep the facts. Segments ask when people did something last: once more is to be counted too."""
-        self.counted.update([(row[0], row[1]) for row in self.facts if 1 << row[3] & HUMAN])
+        self.count([row for row in self.facts if 1 << row[3] & HUMAN])
         _many(tx, "put_facts", self.facts)
 
     def _tell(self) -> None:
@@ -138,14 +140,16 @@ class Changes:
         if self.told:
             tx.many("mark_runs", [(*key, TOLD, None) for key in sorted(self.told)])
             self.told.clear()
-        course_store.due(tx, self.counted if self._noted is None else self._noted.new(self.counted))
-        self.counted.clear()
+        course_store.due(tx, self._counted if self._noted is None else self._noted.fresh())
+        self._counted.clear()
 
     def count(self, *tables: list[Row]) -> None:
         """Let the runs of these rows be counted anew."""
         for rows in tables:
-            if rows:
-                self.counted.update(map(_RUN, rows) if self._noted is None else self._noted.unknown(rows))
+            if rows and self._noted is not None:
+                self._noted.note(rows)
+            elif rows:
+                self._counted.update(map(_RUN, rows))
 
     def _flush_runs(self, tx: Transaction) -> None:
         if self._outbox is not None:

@@ -97,9 +97,10 @@ class Counting:
         """Return a new round, of what was due when the first of several began: what comes later can wait."""
         if not self._last:
             self._last, self._since_s = last_due(tx), monotonic()
+        ids, keys = claim(tx, ROUND, wall_ms(), self._last)
         if self._noted is not None:
-            self._noted.clear()
-        return Round(*claim(tx, ROUND, wall_ms(), self._last))
+            self._noted.claimed(keys)
+        return Round(ids, keys)
 
 
 def count(tx: Transaction, limit: int, now: int = LATE, noted: Noted | None = None) -> int:
@@ -109,9 +110,9 @@ def count(tx: Transaction, limit: int, now: int = LATE, noted: Noted | None = No
     """
     if not _may_count(tx):
         return 0
-    if noted is not None:
-        noted.clear()
     ids, keys = claim(tx, limit, LATE)
+    if noted is not None:
+        noted.claimed(keys)
     recount(tx, keys, now)
     drop_due(tx, ids)
     return len(keys)

@@ -65,12 +65,20 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
             properties = msgspec.json.encode(request.properties).decode()
             data.append((run.contact_id, run.id, request.key, properties))
     tx.change_each("insert_runs", rows, "a contact has entered from elsewhere meanwhile")
-    entered = {row[:2] for row in rows}
-    course_store.due(tx, entered if world.noted is None else world.noted.new(entered))
+    _note(tx, world, rows)
     if world.outbox is not None:
         world.outbox.entered(tx, rows, now)
     if data:
         tx.many("put_run_data", data)
+
+
+def _note(tx: Transaction, world: World, rows: Sequence[Row]) -> None:
+    """Let the runs of these rows be counted."""
+    if world.noted is None:
+        course_store.due(tx, {row[:2] for row in rows})
+    else:
+        world.noted.note(rows)
+        course_store.due(tx, world.noted.fresh())
 
 
 def would_enter(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from itertools import accumulate, chain
 from operator import itemgetter, sub
@@ -61,40 +61,48 @@ class Standing(Struct, frozen=True, gc=False):
 class Noted:
     """Runs that are due and that nobody counts yet: to note each of their changes again would tell nothing.
 
-    For a process that alone has what is due, as on SQLite; whoever claims it must `clear` this.
+    For a process that alone has what is due, as on SQLite; whoever claims some of it must say so (`claimed`).
     """
 
     def __init__(self) -> None:
         # Of each contact the run that was noted last: of several, one is noted again, which harms nothing.
         self._known: dict[int, int] = {}
-        self._fresh: set[RunKey] = set()  # of a transaction that is not committed yet
+        self._fresh: list[RunKey] = []  # noted by a transaction that is not committed yet …
+        self._written = 0  # … and how many of these it has written
 
-    def unknown(self, rows: Sequence[Row]) -> list[RunKey]:
-        """Return the runs of these rows (contact, run, …) without most of those that are noted already."""
+    def note(self, rows: Iterable[Row]) -> None:
+        """Note the runs of these rows (contact, run, …), but for most of those that are noted already."""
         noted = self._known.get
-        return [(row[0], row[1]) for row in rows if noted(row[0]) != row[1]]
+        fresh = [row[:2] for row in rows if noted(row[0]) != row[1]]
+        if fresh:
+            self._known.update(fresh)
+            self._fresh += fresh
 
-    def new(self, keys: Set[RunKey]) -> Set[RunKey]:
-        """Return those that are to be noted, and take them as noted once the transaction is committed."""
-        fresh = {key for key in keys - self._fresh if self._known.get(key[0]) != key[1]}
-        self._fresh |= fresh
+    def fresh(self) -> set[RunKey]:
+        """Return those noted since the last time, for the caller to write in this transaction."""
+        fresh, self._written = set(self._fresh[self._written :]), len(self._fresh)
         return fresh
 
     def committed(self) -> None:
-        """Take what was noted since as noted for good."""
+        """Take what was written since as noted for good."""
+        self._fresh.clear()
+        self._written = 0
         if len(self._known) > _NOTED:
             self._known.clear()
-        self._known.update(self._fresh)
-        self._fresh.clear()
 
     def forget(self) -> None:
         """Undo what a transaction that was rolled back has noted."""
+        for contact_id, _ in self._fresh:
+            self._known.pop(contact_id, None)
         self._fresh.clear()
+        self._written = 0
 
-    def clear(self) -> None:
-        """Begin anew: what was due is counted from now on."""
-        self._known.clear()
-        self._fresh.clear()
+    def claimed(self, keys: Iterable[RunKey]) -> None:
+        """Let these runs be noted anew: they are counted from now on."""
+        known = self._known
+        for contact_id, run_id in keys:
+            if known.get(contact_id) == run_id:
+                del known[contact_id]
 
 
 def due(tx: Transaction, keys: Collection[RunKey]) -> None:
