@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.domain.decide import goal_ends_at
 from kaskad.domain.entering import share
@@ -42,15 +42,24 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
         return
     if world.trials:
         requests = [
-            msgspec.structs.replace(each, version=world.entered(each.version, each.contact_id))
-            for each in requests
+            structs.replace(each, version=world.entered(each.version, each.contact_id)) for each in requests
         ]
-    known = run_store.of_contacts(tx, sorted({request.contact_id for request in requests}))
+    asked = {request.contact_id for request in requests}
+    known = run_store.of_contacts(tx, sorted(asked))
+    firsts = _Firsts(world, now) if len(asked) == len(requests) else None
     rows: list[Row] = []
     data: list[Row] = []
     for request in requests:
-        mine = known.setdefault(request.contact_id, [])
-        seed = request.contact_id in world.seeds
+        contact_id = request.contact_id
+        if firsts is not None and contact_id not in known:  # and who asks for nothing else, here or before
+            first = firsts.of(request)
+            if first is not None:
+                rows.append((contact_id, *first))
+                if request.properties or request.key:
+                    data.append(_data(request, first[0]))
+                continue
+        mine = known[contact_id]
+        seed = contact_id in world.seeds
         refusal = _refusal(tx, request, mine, now, seed)
         if refusal is not None:
             world.refused_entry(request.version.cascade_id, refusal)
@@ -59,17 +68,53 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
             _supersede(tx, world, request, mine, now)
         run = _new_run(request, mine, now, seed)
         mine.append(run)
-        rows.append((run.contact_id, run.id, run.cascade_id, run.version_id, run.slot, run.phase, run.step,
-                     run.wake_at, run.due_at, run.entered_at, run.holdout))  # fmt: skip
+        rows.append(_row(run))
         if request.properties or request.key:
-            properties = msgspec.json.encode(request.properties).decode()
-            data.append((run.contact_id, run.id, request.key, properties))
+            data.append(_data(request, run.id))
     tx.change_each("insert_runs", rows, "a contact has entered from elsewhere meanwhile")
     _note(tx, world, rows)
     if world.outbox is not None:
         world.outbox.entered(tx, rows, now)
     if data:
         tx.many("put_run_data", data)
+
+
+class _Firsts:
+    """Rows of `insert_runs` of those who have no run yet: one version's are alike but for the contact."""
+
+    def __init__(self, world: World, now: int) -> None:
+        self._seeds, self._now = world.seeds, now
+        self._known: dict[tuple[int, int], Row | None] = {}
+
+    def of(self, request: Request) -> Row | None:
+        """Return all but the contact of the row of a first run; None: this contact is looked at by itself."""
+        version = request.version
+        place = (version.id, request.at)
+        try:
+            found = self._known[place]
+        except KeyError:
+            found = self._known[place] = self._first(request)
+        own_slot = request.key and version.cascade.reentry.rule == "parallel_by_key"
+        return None if own_slot or request.contact_id in self._seeds else found
+
+    def _first(self, request: Request) -> Row | None:
+        version = request.version
+        if version.control is not None or version.cascade.trigger.condition is not None or version.held_share:
+            return None
+        return _row(_new_run(structs.replace(request, key=""), (), self._now))[1:]
+
+
+def _row(run: Run) -> Row:
+    """Return the row of `insert_runs`."""
+    return (
+        run.contact_id, run.id, run.cascade_id, run.version_id, run.slot, run.phase, run.step, run.wake_at,
+        run.due_at, run.entered_at, run.holdout,
+    )  # fmt: skip
+
+
+def _data(request: Request, run_id: int) -> Row:
+    """Return the row of `put_run_data`."""
+    return (request.contact_id, run_id, request.key, msgspec.json.encode(request.properties).decode())
 
 
 def _note(tx: Transaction, world: World, rows: Sequence[Row]) -> None:
@@ -104,7 +149,7 @@ def _new_run(request: Request, mine: Sequence[Run], now: int, seed: bool = False
     if seed or not held or share(version, request.contact_id, "holdout") >= held:
         return run
     ends_at = goal_ends_at(version, run)
-    return msgspec.structs.replace(run, holdout=1, wake_at=max(ends_at, now), due_at=ends_at)
+    return structs.replace(run, holdout=1, wake_at=max(ends_at, now), due_at=ends_at)
 
 
 def _slot(request: Request) -> int:
@@ -185,7 +230,7 @@ def _supersede(tx: Transaction, world: World, request: Request, mine: list[Run],
     tx.many("withdraw_messages", [(r.contact_id, r.id, r.step, MessageState.CANCELLED.code) for r in old])
     course_store.due(tx, [(run.contact_id, run.id) for run in old])
     ended = Outcome.SUPERSEDED.code  # kept here, since the new run's id must be another
-    mine[:] = [msgspec.structs.replace(run, outcome=ended) if run in old else run for run in mine]
+    mine[:] = [structs.replace(run, outcome=ended) if run in old else run for run in mine]
 
 
 def next_entry_at(pace: int, started_at: int, enrolled: int) -> int | None:
