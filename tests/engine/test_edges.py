@@ -6,7 +6,7 @@ from concurrent.futures import Future
 import pytest
 from structlog.testing import capture_logs
 
-from kaskad.domain.errors import StoreError, Unavailable
+from kaskad.domain.errors import Conflict, StoreError, Unavailable
 from kaskad.domain.terms import Kind, Phase, Reason
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.receive import MAX_HITS, Delivery
@@ -59,6 +59,25 @@ def test_what_cannot_be_kept_is_refused_alone_and_the_engine_goes_on(db):
             each.result(0)
     assert stage.outcome(ann) == "converted"
     assert engine.problem() is None
+
+
+def test_runs_that_a_failing_change_has_noted_as_due_are_noted_anew(db):
+    stage = Stage(db)
+    stage.cascade(CASCADE)
+    ann = stage.person("ann")
+    stage.event(ann, "joined")
+    noted, runs = stage.world.noted, [(ann, stage.runs(ann)[0].id)]
+    assert noted is not None
+
+    def merges(tx):
+        noted.note(runs)
+        assert noted.fresh() == set(runs)
+        raise Conflict("somebody else was quicker")
+
+    failed = stage.engine.write(merges)
+    stage.engine._do_writes()
+    assert isinstance(failed.exception(0), Conflict)
+    stage.receipt(ann, Kind.DELIVERED)  # which looks whether all is counted as it is
 
 
 def test_a_stop_whose_last_tick_fails_tells_all_who_wait(db, monkeypatch):

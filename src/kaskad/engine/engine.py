@@ -219,17 +219,24 @@ class Engine:
             with self._db.write(synced=synced) as tx:
                 values = [change(tx) for change, _ in taken]
         except Exception:
+            self._forget_noted()
             for change, future in taken:
                 try:
                     with self._db.write(synced=synced) as tx:
                         value = change(tx)
                 except Exception as error:
+                    self._forget_noted()
                     future.set_exception(error)
                 else:
                     future.set_result(value)
             return
         for (_, future), value in zip(taken, values, strict=True):
             future.set_result(value)
+
+    def _forget_noted(self) -> None:
+        """Note runs anew that a change has noted as due and that was rolled back, as a merge may be."""
+        if self.world.noted is not None:
+            self.world.noted.forget()
 
     def _tick(self, closing: bool = False) -> bool:
         self._began_s = monotonic()
