@@ -27,7 +27,7 @@ from kaskad.cli.screens.run import _report_table
 from kaskad.domain.guard import Figure
 from kaskad.domain.terms import Channel, Kind, MessageState, Reason
 from kaskad.engine.arrival import Arrival
-from kaskad.store import settings
+from kaskad.store import courses, settings
 from kaskad.store.db import Database
 from kaskad.web.api.launches import ReportView
 from kaskad.web.api.measures import MeasuresView
@@ -183,6 +183,20 @@ def test_all_that_counts_counts_the_same(story: Story) -> None:
     check_guards(story, made)
     check_others(story, runs, made)
     check_people(story, told)
+    check_alike(story)
+
+
+def check_alike(story: Story) -> None:
+    """Runs are looked at together with all that stand alike: each is as it is looked at by itself."""
+    with story.db.read() as tx:
+        keys = {(row[0], row[1]) for row in tx.among("runs_of_contacts", [*range(1, 100)])}
+        texts: dict[int, str] = {}
+        together = courses.stand(tx, keys, texts)
+        for key in keys:
+            own: dict[int, str] = {}
+            assert courses.stand(tx, {key}, own) == {key: together[key]}
+            assert own.items() <= texts.items()
+    assert len(together) == len(keys) > 60 and len(set(together.values())) > 20
 
 
 def assert_rich(runs: list[Run], made: list[Message], leavers: list[int]) -> None:

@@ -22,14 +22,14 @@ from kaskad.store.courses import (
     LATE,
     Noted,
     Standing,
+    alike,
     claim,
     drop_due,
     last_due,
     parts,
-    stand,
     submitted,
 )
-from kaskad.store.db import Transaction
+from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
 PIECE = 500  # runs counted between two ticks: some ten milliseconds
@@ -37,6 +37,9 @@ ROUND = 20_000  # runs claimed at once
 EVERY_S = 10.0  # a run that changes several times within it is counted once
 SHORT_S = 15.0  # that reports are behind, at most, before counting takes its full share …
 _SHARE, _LESS = 10, 20  # … of the time that ticks want for themselves: one part in so many; until then
+
+
+_Runs = tuple[Standing, list[RunKey]]  # runs that stand alike
 
 
 class Round(Struct, frozen=True):
@@ -122,13 +125,13 @@ def recount(tx: Transaction, keys: Collection[RunKey], now: int = LATE) -> None:
     """Count these runs as they stand now, and not as they were counted."""
     courses: dict[int, str] = {}
     several: set[int] = set()
-    found = stand(tx, set(keys), courses, now, several)
-    changed = [(key, one) for key, one in found.items() if one.counted != one.entry]
+    found = alike(tx, set(keys), courses, now, several)
+    changed = [(one, runs) for one, runs in found if one.counted != one.entry]
     if changed:
         tx.many("put_courses", sorted(courses.items()))
         _put(tx, changed)
         _add(tx, changed, courses)
-    people = {contact_id for contact_id, _ in found}
+    people = {contact_id for _, runs in found for contact_id, _ in runs}
     run_blocks.note(tx, people)
     doubles.recount(tx, people, several)
 
@@ -138,36 +141,38 @@ def _may_count(tx: Transaction) -> bool:
     return free is not None and bool(free[0])
 
 
-def _put(tx: Transaction, changed: Sequence[tuple[RunKey, Standing]]) -> None:
+def _put(tx: Transaction, changed: Sequence[_Runs]) -> None:
     """Keep as what each run is counted now."""
-    put = [
-        (*key, of.course_id, of.version_id, of.entered_at, of.value, of.hours, of.returned)
-        for key, one in changed if (of := one.entry) is not None
-    ]  # fmt: skip
-    gone = [key for key, one in changed if one.entry is None]
+    put: list[Row] = []
+    gone: list[RunKey] = []
+    for one, runs in changed:
+        if one.entry is None:
+            gone += runs
+        else:
+            of = one.entry
+            entry = (of.course_id, of.version_id, of.entered_at, of.value, of.hours, of.returned)
+            put += [key + entry for key in runs]
     if put:
         tx.many("put_run_courses", sorted(put))
     if gone:
         tx.many("drop_run_courses", sorted(gone))
 
 
-def _add(
-    tx: Transaction, changed: Sequence[tuple[RunKey, Standing]], courses: Mapping[int, str]
-) -> None:  # fmt: skip
+def _add(tx: Transaction, changed: Sequence[_Runs], courses: Mapping[int, str]) -> None:
     """Move the parts of these runs from one count to another."""
     moved: dict[tuple[int, int, int, str], list[int]] = {}
-    before = [one.counted for _, one in changed if one.counted is not None]
-    after = [one.entry for _, one in changed if one.entry is not None]
-    for sign, entries in ((-1, before), (1, after)):
-        for entry in entries:
+    for one, runs in changed:
+        for entry, times in ((one.counted, -len(runs)), (one.entry, len(runs))):
+            if entry is None:
+                continue
             place = (entry.course_id, entry.version_id, entry.entered_at // HOUR_MS, entry.hours)
             total = moved.get(place)
             if total is None:
                 total = moved[place] = [0, 0, 0]
-            total[0] += sign
+            total[0] += times
             if entry.value or entry.returned:
-                total[1] += sign * entry.value
-                total[2] += sign * entry.returned
+                total[1] += times * entry.value
+                total[2] += times * entry.returned
     known = parts(tx, {place[0] for place in moved}, courses)
     sums: dict[tuple[int, int, Part], list[int]] = {}
     sent: dict[tuple[int, int, Leg], int] = {}

@@ -26,9 +26,11 @@ EVER = 0  # and all together
 TOGETHER = 500  # runs that are due in one row, at most
 LEASE_MS = 60_000
 _ROWS = 50  # that are read at first: these may be of one run each, or of TOGETHER
-# Where in rows of `runs_to_count` are what they are named for:
-_ENTERED, _SEED, _SHAPE, _MARKS, _CASCADE, _COUNTED = 3, 5, 6, 11, 12, 13
-_LEGS, _RETURNED, _AMOUNTS = 19, 20, 21
+# Rows of `runs_to_count`: a run's key, when it entered (now, as it is counted), and from here on how it went.
+_ENTERED, _WAY = 2, 4
+# Where in that are what they are named for:
+_VERSION, _VALUE, _SEED, _SHAPE, _MARKS, _CASCADE, _COUNTED = 0, 1, 2, 3, 8, 9, 10
+_LEGS, _RETURNED, _AMOUNTS = 15, 16, 17
 _KNOWN = 5_000  # ways in which runs went that are remembered
 _NOTED = 50_000  # runs that are remembered as due, some MiB
 
@@ -177,33 +179,97 @@ def stand(
     tx: Transaction, keys: Set[RunKey], courses: dict[int, str], now: int = LATE,
     several: set[int] | None = None,
 ) -> dict[RunKey, Standing]:  # fmt: skip
-    """Return how these runs stand, those that are gone too; texts of their courses go into `courses`.
+    """Return how these runs stand; see `alike`."""
+    told = alike(tx, keys, courses, now, set() if several is None else several)
+    return {key: one for one, runs in told for key in runs}
+
+
+def alike(
+    tx: Transaction, keys: Set[RunKey], courses: dict[int, str], now: int, several: set[int]
+) -> list[tuple[Standing, list[RunKey]]]:  # fmt: skip
+    """Return how these runs stand, those that are gone too, with all that stand so; texts go into `courses`.
 
     Nothing about them is known that came after `now`, which spares asking when it came. Those of their
     contacts who have several runs go into `several`.
     """
     rows = tx.among("runs_to_count", sorted({key[0] for key in keys}))
     more = _repeated([row[0] for row in rows])
-    again = _again([row for row in rows if row[0] in more]) if more else ()
-    if several is not None:
-        several |= more
-    runs = [(key, row, _legs(row[_LEGS])) for row in rows if (key := row[:2]) in keys]
+    again = _again([row for row in rows if row[0] in more]) if more else set()
+    several |= more
+    apart = [row for row in rows if row[0] in more and row[:2] in keys] if more else []
+    found: list[tuple[Standing, list[RunKey]]] = []
+    for way, times in _ways(rows, keys, more).items():
+        course, legs = None, _legs(way[_LEGS])
+        for entered, runs in times.items():
+            if legs.doubtful or legs.failed or _asks_when(way, entered[0], legs, now):
+                apart += [(*key, *entered, *way) for key in runs]  # something is to be read of each
+                continue
+            course = course or _course_of(way, courses)
+            found.append((_standing(way, entered, course), runs))
+    found += [(one, [key]) for key, one in _apart(tx, apart, again, courses, now)]
+    if sum([len(runs) for _, runs in found]) < len(keys):
+        found += [(one, [key]) for key, one in _gone(tx, set(keys).difference(*[runs for _, runs in found]))]
+    return found
+
+
+def _ways(
+    rows: Sequence[Row], keys: Set[RunKey], without: Set[int]
+) -> dict[Row, dict[Row, list[RunKey]]]:  # fmt: skip
+    """Return the runs by how they went, and by when they entered, but for those of contacts `without`."""
+    found: dict[Row, dict[Row, list[RunKey]]] = {}
+    for row in rows:
+        key = row[:_ENTERED]
+        if key not in keys or row[0] in without:
+            continue
+        way, entered = row[_WAY:], row[_ENTERED:_WAY]
+        times = found.get(way)
+        if times is None:
+            times = found[way] = {}
+        runs = times.get(entered)
+        if runs is None:
+            times[entered] = [key]
+        else:
+            runs.append(key)
+    return found
+
+
+def _apart(
+    tx: Transaction, rows: Sequence[Row], again: Set[RunKey], courses: dict[int, str], now: int
+) -> Iterator[tuple[RunKey, Standing]]:  # fmt: skip
+    """Yield how runs stand that each are looked at by themselves."""
+    runs = [(row[:2], row, _legs(row[_WAY + _LEGS])) for row in rows]
     firsts, words, times = _firsts(tx, runs), _words(tx, runs), _times(tx, runs, now)
-    found: dict[RunKey, Standing] = {}
-    for key, row, legs in runs:
-        entry = None
-        if not row[_SEED]:
-            course_id, text, hours = _course(
-                row[_SHAPE:_CASCADE], key in again, row[_LEGS],
-                firsts.get(key) if legs.doubtful else None, words.get(key, ()) if legs.failed else (),
-                times.get(key) if times else None, row[_AMOUNTS],
-            )  # fmt: skip
-            courses[course_id] = text
-            entry = Entry(course_id, row[2], row[3], row[4], hours, row[_RETURNED])
-        counted = None if row[_COUNTED] is None else Entry(*row[_COUNTED:_LEGS])
-        found[key] = Standing(counted, entry)
-    gone = keys - found.keys()
-    return found | _gone(tx, gone) if gone else found
+    for key, row, _ in runs:
+        way = row[_WAY:]
+        course = _course_of(
+            way, courses, key in again, firsts.get(key), words.get(key, ()), times.get(key)
+        )  # fmt: skip
+        yield key, _standing(way, row[_ENTERED:_WAY], course)
+
+
+def _course_of(
+    way: Row, courses: dict[int, str], again: bool = False, first: int | None = None,
+    words: Sequence[str] = (), times: Times | None = None,
+) -> tuple[int, str]:  # fmt: skip
+    """Return the course of runs that went so, and the hours of submission; the text goes into `courses`."""
+    if way[_SEED]:
+        return 0, ""  # is not counted
+    course_id, text, hours = _course(
+        way[_SHAPE:_CASCADE], again, way[_LEGS], first, words, times, way[_AMOUNTS]
+    )  # fmt: skip
+    courses[course_id] = text
+    return course_id, hours
+
+
+def _standing(way: Row, entered: Row, course: tuple[int, str]) -> Standing:
+    (course_id, hours), (at, counted_at) = course, entered
+    entry = counted = None
+    if not way[_SEED]:
+        entry = Entry(course_id, way[_VERSION], at, way[_VALUE], hours, way[_RETURNED])
+    if way[_COUNTED] is not None:
+        course_id, version_id, *more = way[_COUNTED:_LEGS]
+        counted = Entry(course_id, version_id, counted_at, *more)
+    return Standing(counted, entry)
 
 
 def parts(tx: Transaction, course_ids: Collection[int], known: Mapping[int, str]) -> dict[int, list[Part]]:
@@ -235,9 +301,9 @@ def _again(rows: Sequence[Row]) -> set[RunKey]:
     """Return which of these runs are not their contact's first through their cascade."""
     first: dict[tuple[int, int], int] = {}
     for row in rows:
-        place = (row[0], row[_CASCADE])
+        place = (row[0], row[_WAY + _CASCADE])
         first[place] = min(row[1], first.get(place, row[1]))
-    return {row[:2] for row in rows if row[1] > first[row[0], row[_CASCADE]]}
+    return {row[:2] for row in rows if row[1] > first[row[0], row[_WAY + _CASCADE]]}
 
 
 class _Legs(Struct, frozen=True):
@@ -340,15 +406,19 @@ def _leg(row: Row, word: str, past: int) -> Leg:
     )  # fmt: skip
 
 
-def _times(tx: Transaction, runs: Sequence[_Counted], now: int) -> dict[RunKey, Times]:
-    """Return what was told late, and what went last before an opt-out, of runs of which it may be."""
+def _asks_when(way: Row, entered_at: int, legs: _Legs, now: int) -> bool:
+    """Say whether of a run something may have been told late, or an opt-out may follow from a message."""
     old = (now - WINDOW_MS) // HOUR_MS
     until = (old + 1) * HOUR_MS  # nothing of who entered later is so old
-    asked = [
-        key for key, row, legs in runs
-        if legs.left or legs.early or row[_MARKS] & _LEFT
-        or (row[_ENTERED] < until and row[_ENTERED] // HOUR_MS + legs.told <= old)
-    ]  # fmt: skip
+    return bool(
+        legs.left or legs.early or way[_MARKS] & _LEFT
+        or (entered_at < until and entered_at // HOUR_MS + legs.told <= old)
+    )  # fmt: skip
+
+
+def _times(tx: Transaction, runs: Sequence[_Counted], now: int) -> dict[RunKey, Times]:
+    """Return what was told late, and what went last before an opt-out, of runs of which it may be."""
+    asked = [key for key, row, legs in runs if _asks_when(row[_WAY:], row[_ENTERED], legs, now)]
     return times_of(tx, asked) if asked else {}
 
 
@@ -378,7 +448,8 @@ def _word(value: str) -> str:
     return str(more.get("code") or "") or impersonal(str(more.get("detail") or ""))
 
 
-def _gone(tx: Transaction, keys: Set[RunKey]) -> dict[RunKey, Standing]:
+def _gone(tx: Transaction, keys: Set[RunKey]) -> Iterator[tuple[RunKey, Standing]]:
     rows = tx.among("counted_of_contacts", sorted({key[0] for key in keys}))
     known = {(row[0], row[1]): Entry(*row[2:]) for row in rows}
-    return {key: Standing(known.get(key), None) for key in keys}
+    for key in keys:
+        yield key, Standing(known.get(key), None)

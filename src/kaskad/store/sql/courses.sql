@@ -22,13 +22,14 @@ DELETE FROM due_runs
  WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND again_at <> 0;
 
 -- name: runs_to_count
--- All runs of these contacts, as what each is counted now, and its messages: a row of numbers each, the last of them
+-- All runs of these contacts: when each entered, now and as it is counted; then what is the same for all that went
+-- alike, itself and as it is counted, and its messages: a row of numbers each, the last of them
 -- the hour of submission, counted from that of the entry; and how their amounts changed after they were reserved
 -- (an attempt before another one is paid besides it, so what it cost comes on top).
-SELECT r.contact_id, r.id, r.version_id, r.entered_at, coalesce(r.value, 0) - r.returned,
-       c.seed, 1 - c.tracking,
+SELECT r.contact_id, r.id, r.entered_at, k.entered_at,
+       r.version_id, coalesce(r.value, 0) - r.returned, c.seed, 1 - c.tracking,
        r.holdout, r.outcome, r.outcome_step, r.late, r.marks, r.cascade_id,
-       k.course_id, k.version_id, k.entered_at, k.value, k.hours, k.returned,
+       k.course_id, k.version_id, k.value, k.hours, k.returned,
        (SELECT string_agg(concat(m.step, ',', m.channel, ',', m.state, ',', m.mask, ',', m.account_id, ',',
                                  m.variant, ',', m.reason, ',', m.price, ',',
                                  CASE WHEN m.spent IS NULL THEN m.cost ELSE m.spent + coalesce(m.cost,
