@@ -85,6 +85,15 @@ def paid(stage, ahead=5):
     return found
 
 
+def by_the_view(db):
+    """Return what was spent by the documented query, minor units, and how many sums stand apart."""
+    query = re.search(r"## bi_rates.*?```sql\n(.*?)```", VIEWS, re.DOTALL)[1].strip().rstrip(";")
+    with db.read() as tx:
+        days = list(tx._connection.execute(query if tx.dialect == "sqlite" else query.encode()))
+    assert {row[1] for row in days if row[2] is not None} == {"KZT"}
+    return round(sum(float(row[2] or 0) for row in days) * 100), sum(row[3] for row in days)
+
+
 def test_costs_come_to_what_each_message_cost_on_its_day_and_unknown_ones_stand_apart(either):
     stage, office = installation(either)
     each, utc = paid(stage), paid(stage, ahead=0)
@@ -92,6 +101,8 @@ def test_costs_come_to_what_each_message_cost_on_its_day_and_unknown_ones_stand_
     own = {name: sum(minor for other, _, minor in each if other == name) for name in ("KZT", "RUB", "USD")}
     before = reports.report(office, "mixed").report
     assert before.cost == own and before.rates == {}
+    apart = len({(name, day) for name, day, _ in utc if name != "KZT"})
+    assert by_the_view(either) == (own["KZT"], apart), "what needs no rate is told without any"
     assert money.money(office, "mixed", BEGINS, ENDS).whole.cost == own
 
     tell(office, "USD", USD)
@@ -119,11 +130,7 @@ def test_costs_come_to_what_each_message_cost_on_its_day_and_unknown_ones_stand_
     }
     assert uplift.measure(office, "mixed", ripe=False).cost == expected
 
-    query = re.search(r"## bi_rates.*?```sql\n(.*?)```", VIEWS, re.DOTALL)[1].strip().rstrip(";")
-    with either.read() as tx:
-        days = list(tx._connection.execute(query if tx.dialect == "sqlite" else query.encode()))
-    assert sum(row[2] for row in days) == len({day for name, day, _ in utc if name == "RUB"})
-    assert abs(sum(float(row[1] or 0) for row in days) * 100 - expected["KZT"]) < 1
+    assert by_the_view(either) == (expected["KZT"], len({day for name, day, _ in utc if name == "RUB"}))
 
     tell(office, "RUB", {-30: "6.41"})  # a rate told afterwards re-tells what was
     later = reports.report(office, "mixed").report
