@@ -91,6 +91,11 @@ def test_a_file_that_is_no_toml_or_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "kaskad.toml").write_text("listen: 8000")
     assert "kaskad.toml" in problems({}, tmp_path)[0]
     assert "none.toml" in problems({"KASKAD_CONFIG": str(tmp_path / "none.toml")}, tmp_path)[0]
+    (tmp_path / "kaskad.toml").write_bytes("# Кириллица\n".encode("cp1251"))
+    assert "this is not UTF-8 text, save it as such" in problems({}, tmp_path)[0]
+    assert problems({"KASKAD_CONFIG": str(tmp_path)}, tmp_path) == (
+        f"{tmp_path}: cannot be read: Is a directory",
+    )
 
 
 def test_variables_of_the_tests_and_of_debugging_are_no_settings(tmp_path: Path) -> None:

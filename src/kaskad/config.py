@@ -118,7 +118,10 @@ def _from_file(
             problems.append(f"KASKAD_CONFIG: there is no file {path}")
         return []
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        problems.append(f"{path}: cannot be read: {error}")
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        if isinstance(error, UnicodeDecodeError):
+            why = "this is not UTF-8 text, save it as such"
+        problems.append(f"{path}: cannot be read: {why}")
         return []
     found = []
     for name, value in content.items():

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,12 +11,14 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import apsw
 import pytest
 from msgspec.structs import replace
 
 from kaskad.cli import client
 from kaskad.cli.root import run
 from kaskad.config import load
+from kaskad.domain.errors import Locked
 from kaskad.store.db import open_database
 from kaskad.store.sqlite import held
 from kaskad.web.service import serving
@@ -96,6 +99,42 @@ def test_a_program_is_told_what_became_of_the_database(home, tmp_path, capsys):
     assert damaged["whole"] is False and damaged["problems"]
     where = "postgresql://me:swordfish@db.example.org/shop"
     assert told("backup", "x", "--db", where)["command"].startswith("pg_dump ")
+
+
+def test_what_this_program_could_not_open_is_not_restored(home, tmp_path, capsys):
+    assert run(["db", "backup", "copy.db"]) == 0
+    shutil.copy("copy.db", "newer.db")
+    with contextlib.closing(apsw.Connection("newer.db")) as newer:
+        newer.execute("INSERT INTO migrations VALUES (9999, 'later', '', 0)")
+    with contextlib.closing(apsw.Connection("other.db")) as other:
+        other.execute("CREATE TABLE bookmarks (url TEXT)")
+    before = (tmp_path / "kaskad.db").read_bytes()
+    for name, why in (
+        ("newer.db", "newer.db was made by a newer Kaskad (migration 9999): restore it with that one."),
+        ("other.db", "other.db is no database of Kaskad: use a backup that `kaskad db backup` has made."),
+    ):
+        assert run(["db", "restore", name]) == 1
+        assert capsys.readouterr().err == f"kaskad: {why}\n"
+    assert (tmp_path / "kaskad.db").read_bytes() == before
+    assert run(["db", "restore", "copy.db"]) == 0
+
+
+def test_who_waits_for_another_program_is_told_so(home, monkeypatch, capsys):
+    answering, tried = client._answering, []
+
+    def free_at_last(*asked):
+        tried.append(asked)
+        if len(tried) < 3:
+            raise Locked("Another program keeps it.")
+        return answering(*asked)
+
+    monkeypatch.setattr(client, "_answering", free_at_last)
+    assert run(["cascades"]) == 0
+    assert capsys.readouterr().err == "Another program keeps kaskad.db locked: waiting for it …\n"
+    tried.clear()
+    monkeypatch.setattr(client, "STARTING_S", -1.0)
+    assert run(["cascades"]) == 1
+    assert capsys.readouterr().err == "kaskad: Another program keeps it.\n"
 
 
 def test_for_postgresql_the_line_of_its_own_tool_is_told_without_the_password(home, capsys):

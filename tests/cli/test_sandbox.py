@@ -62,4 +62,14 @@ def test_what_cannot_be_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "nobody in the file" in capsys.readouterr().err
     assert run(["sandbox", "--people", str(tmp_path / "none.csv")]) == 2
     assert run(["sandbox", "--mail-route", "mailbox"]) == 2
+    assert run(["sandbox", "--kaskad-url", "shop"]) == 2
+    assert run(["sandbox", "--people", str(empty), "--country", "Kasachstan"]) == 2
+    habits = tmp_path / "habits.yaml"
+    habits.write_bytes("# Привычки\n".encode("cp1251"))
+    capsys.readouterr()
+    assert run(["sandbox", "--profile", str(habits)]) == 2
+    assert f"--profile: {habits} is not UTF-8 text: save it as such" in capsys.readouterr().err
+    habits.write_text("email: [\n")
+    assert run(["sandbox", "--profile", str(habits)]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
     assert run(["sandbox", "--accounts", "--port", "0"]) == 2

@@ -214,6 +214,8 @@ def _server_or(
     A server that is just starting is waited for, another command too, and that is said. Raises Locked where
     it takes too long.
     """
+    import typer
+
     from kaskad.domain.errors import Locked
     from kaskad.web.local import find, holder
 
@@ -231,6 +233,9 @@ def _server_or(
         except Locked:
             if file is None or monotonic() - began_s > STARTING_S:
                 raise
+            if not told:
+                typer.echo(f"Another program keeps {file} locked: waiting for it …", err=True)
+                told = True
 
 
 def _wait_for(who: str, file: Path, waited_s: float, *, told: bool) -> bool:

@@ -75,8 +75,10 @@ def _yaml(text: str, where: str, hint: str) -> Any:
 
     try:
         return YAML(typ="safe").load(text)
-    except YAMLError:
-        raise typer.BadParameter(f"{where}: that is no YAML", param_hint=hint) from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise typer.BadParameter(f"{where}{line}: that is no YAML", param_hint=hint) from None
 
 
 def _print(policy: dict[str, Any], as_json: bool) -> None:

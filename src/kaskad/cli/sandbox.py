@@ -167,7 +167,15 @@ def _person(row: Row) -> Person:
 def _profile(path: Path | None) -> Profile | None:
     from kaskad.sandbox.profile import read_profile
 
-    return None if path is None else read_profile(_read(path, "--profile").decode("utf-8"), path.name)
+    if path is None:
+        return None
+    try:
+        text = _read(path, "--profile").decode("utf-8")
+    except UnicodeDecodeError:
+        raise typer.BadParameter(
+            f"{path} is not UTF-8 text: save it as such", param_hint="--profile"
+        ) from None
+    return read_profile(text, path.name)
 
 
 def _route(text: str) -> str:

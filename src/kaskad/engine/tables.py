@@ -64,7 +64,7 @@ def open_table(data: bytes, source: str) -> Table:
         raise Invalid(
             [
                 worded(
-                    "%(source)s is empty: its first line must name the columns, such as id,name,email",
+                    "%(source)s is empty: its first line must name the columns",
                     source=source,
                 )
             ]

@@ -124,7 +124,7 @@ def read_profile(text: str, source: str) -> Profile:
     try:
         profile = msgspec.convert(YAML(typ="safe").load(text), Profile)
     except (YAMLError, msgspec.ValidationError) as error:
-        raise Invalid([f"{source}: {error}"]) from None
+        raise Invalid([f"{source}: {' '.join(str(error).split())}"]) from None
     problems = [f"{source}: {problem}" for problem in _problems(profile)]
     if problems:
         raise Invalid(problems)

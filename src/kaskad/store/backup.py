@@ -11,6 +11,7 @@ from pathlib import Path
 import apsw
 
 from kaskad.domain.errors import Conflict, Corrupted, NotFound, StoreError, Unavailable
+from kaskad.store.migrate import migrations
 
 PAGES = 2_000  # copied between two words of progress
 _BUSY_MS = 5_000
@@ -47,12 +48,13 @@ def backup(source: Path, target: Path, progress: Callable[[float], None]) -> Non
 def restore(source: Path, target: Path, aside: Path) -> None:
     """Put a backup in place of the database, which goes to `aside`; nobody may use it meanwhile.
 
-    Raises NotFound, Corrupted.
+    Raises NotFound, Corrupted, and Conflict for what this program could not open then.
     """
     if not source.is_file():
         raise NotFound(f"There is no file {source}.")
     if found := check(source):
         raise Corrupted(f"{source} is not whole ({found[0]}): use another backup.")
+    _must_be_ours(source)
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         shutil.copyfile(source, draft)
@@ -80,6 +82,19 @@ def check(file: Path) -> list[str]:
     return found + [f"{row[0]}: a row names one of {row[2]} that is not there" for row in strays[:20]]
 
 
+def _must_be_ours(file: Path) -> None:
+    """Raise Conflict for a database that is none of Kaskad, or one of a newer Kaskad."""
+    with _opened(file, apsw.SQLITE_OPEN_READONLY) as connection:
+        if connection.table_exists("main", "migrations"):
+            newest = connection.execute("SELECT max(number) FROM migrations").get
+        else:
+            raise Conflict(f"{file} is no database of Kaskad: use a backup that `kaskad db backup` has made.")
+    if (newest or 0) > migrations()[-1].number:
+        raise Conflict(
+            f"{file} was made by a newer Kaskad (migration {newest:04}): restore it with that one."
+        )
+
+
 def _copy(ours: apsw.Connection, copy: apsw.Connection, progress: Callable[[float], None]) -> None:
     with copy.backup("main", ours, "main") as work:
         while not work.done:
@@ -100,6 +115,11 @@ def _opened(file: Path, flags: int) -> Iterator[apsw.Connection]:
         raise Unavailable(f"No room left for {file}.") from None
     except (apsw.CorruptError, apsw.NotADBError) as error:
         raise Corrupted(f"{file} is damaged or is no SQLite database: {error}") from None
+    except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as error:
+        todo = (
+            "check its permissions and its folder's: also to read it, it must be possible to write beside it"
+        )
+        raise Unavailable(f"{file} cannot be used ({error}): {todo}.") from None
     except apsw.Error as error:
         raise Unavailable(f"{file} cannot be used: {error}") from None
 

@@ -264,9 +264,11 @@ class SqliteDatabase:
             case apsw.CorruptError() | apsw.NotADBError():
                 return Corrupted(f"{at} is damaged or is no SQLite database ({error}): restore a backup.")
             case apsw.CantOpenError():
-                return Unavailable(f"Cannot open {at}: check that its folder exists and may be written.")
+                todo = "check that its folder exists, and that both may be read and written."
+                return Unavailable(f"Cannot open {at}: {todo}")
             case apsw.ReadOnlyError() | apsw.PermissionsError():
-                return Unavailable(f"{at} may not be written: check its permissions and its folder's.")
+                todo = "check its permissions, its folder's, and those of -wal and -shm beside it."
+                return Unavailable(f"{at} may not be written: {todo}")
             case apsw.IOError():
                 return Unavailable(f"The disk of {at} failed ({error}): check it, then start again.")
             case apsw.ConstraintError():

@@ -12,7 +12,13 @@ from typer.core import TyperCommand, TyperGroup
 _WHERE = re.compile(r"(?:\w+ parameter (?P<parameter>[\w.]+)|(?P<pointer>\w+(?:/\w+)*)): (?P<what>.+)", re.S)
 _QUOTED = re.compile(r"'([^']*)'")
 # Where option and field have names that do not tell of one another.
-_CALLED = {"call_back_at": "at", "consent_at": "consent-date", "purposes": "for", "slug": "cascade"}
+_CALLED = {
+    "call_back_at": "at",
+    "consent_at": "consent-date",
+    "purposes": "for",
+    "slug": "cascade",
+    "types": "event",
+}
 _DEEPEST = 2  # names of a pointer: what lies deeper stands in a file
 
 
