@@ -47,6 +47,8 @@ def test_changes_and_looks_at_a_person_are_noted_with_who_did_them(api):
         ("writer", "DELETE /contacts/{contact}", ann),
     ]
     assert [by for by, _, _ in noted(api, object=ann)] == ["eye", "eye", "writer", "writer", "writer"]
+    assert noted(api, object=ann, by="eye") == noted(api, by="eye")
+    assert noted(api, object=also, by="eye") == []
     assert "example.org" not in str(api.get("/audit")["items"])
     assert [what for _, _, what in noted(api, object="writer")] == ["writer"], "the key that was made"
 

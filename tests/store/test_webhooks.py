@@ -6,7 +6,7 @@ from kaskad.domain.errors import NotFound
 from kaskad.store import webhooks
 from kaskad.store.db import Database
 from kaskad.store.vault import Vault
-from kaskad.store.webhooks import DELIVERED, GIVEN_UP, Secret
+from kaskad.store.webhooks import DELIVERED, GIVEN_UP, WAITING, Secret
 
 VAULT = Vault(["k" * 32])
 
@@ -82,6 +82,33 @@ def test_what_was_given_up_is_told_again_and_a_late_end_of_an_old_attempt_says_n
         assert tx.run("replay_deliveries", message_id="b", since=0, **replay) == 1
         assert tx.run("replay_deliveries", message_id="", since=0, **replay) == 1, "the other one"
         assert [one.number for one in webhooks.claim(tx, number, 30, 9, 50)] == [1, 1], "none is used up"
+
+
+@pytest.mark.parametrize("limit", [1, 2, 9])
+def test_deliveries_are_paged_whatever_became_of_them_and_cleared_some_at_a_time(
+    db: Database, limit: int
+) -> None:
+    one, other = add(db, "run.entered"), add(db, "run.entered")
+    put(db, *((number, f"m{n}") for n in range(6) for number in (one, other)))
+    with db.write() as tx:
+        begun = {each.message_id: each.id for each in webhooks.claim(tx, one, 10, 9, 50)}
+    ids = [begun[f"m{n}"] for n in range(6)]
+    for place, state in ((0, GIVEN_UP), (2, DELIVERED), (3, DELIVERED), (5, GIVEN_UP)):
+        end(db, ids[place], 1, state)
+    wanted = {-1: ids, WAITING: [ids[1], ids[4]], DELIVERED: ids[2:4], GIVEN_UP: [ids[0], ids[5]]}
+    with db.write() as tx:
+        for state, own in wanted.items():
+            upwards, downwards, first, last = list[int](), list[int](), 0, 2**62
+            while some := [each.id for each in webhooks.listing(tx, one, first, limit, state)]:
+                upwards, first = upwards + some, some[-1]
+            while some := [each.id for each in webhooks.latest(tx, one, last, limit, state)]:
+                downwards, last = downwards + some, some[-1]
+            assert upwards == own == downwards[::-1]
+        counts = {row[:2]: row[2:] for row in tx.all("count_deliveries")}
+        assert counts == {(one, 0): (2, 10), (one, 1): (2, None), (one, 2): (2, None), (other, 0): (6, 10)}
+        cleared = [webhooks.clear(tx, one, limit) for _ in range(7)]
+        assert sum(cleared) == 6 and max(cleared) == min(limit, 6)
+        assert webhooks.listing(tx, one, 0, 9) == [] and len(webhooks.listing(tx, other, 0, 9)) == 6
 
 
 def test_what_ended_long_ago_is_forgotten(db: Database) -> None:

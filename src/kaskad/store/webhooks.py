@@ -13,6 +13,7 @@ from kaskad.store.db import Row, Transaction
 from kaskad.store.vault import Vault
 
 WAITING, DELIVERED, GIVEN_UP = 0, 1, 2
+_ALL = 2**62
 STATES = {WAITING: "waiting", DELIVERED: "delivered", GIVEN_UP: "given_up"}
 
 
@@ -106,11 +107,16 @@ def put_secrets(tx: Transaction, vault: Vault, webhook_id: int, secrets: Sequenc
         raise _missing()
 
 
+def clear(tx: Transaction, webhook_id: int, limit: int) -> int:
+    """Forget up to so many of a webhook's deliveries; return how many."""
+    return tx.run("drop_deliveries_of", webhook_id=webhook_id, limit=limit)
+
+
 def delete(tx: Transaction, webhook_id: int) -> None:
-    """Forget a webhook and what it was told; raises NotFound."""
+    """Forget a webhook and what it was told, which is quick once it was cleared; raises NotFound."""
     if not tx.run("delete_webhook", id=webhook_id):
         raise _missing()
-    tx.run("drop_deliveries_of", webhook_id=webhook_id)
+    clear(tx, webhook_id, _ALL)
 
 
 def claim(

@@ -85,29 +85,59 @@ UPDATE deliveries SET state = :state, next_at = :next_at, ended_at = :ended_at, 
 -- What was given up, and what waits for a later attempt, is tried now as if for the first time;
 -- :message_id '' is all of them. What is due before :later may be under way.
 UPDATE deliveries SET attempts = 0, state = 0, next_at = :now, ended_at = NULL
- WHERE webhook_id = :webhook_id AND created_at >= :since
-   AND ((:message_id = '' AND state = 2)
-        OR (message_id = :message_id AND state <> 0)
-        OR (:message_id IN ('', message_id) AND state = 0 AND attempts > 0 AND next_at > :later));
+ WHERE created_at >= :since AND id IN (
+       SELECT id FROM deliveries WHERE :message_id = '' AND webhook_id = :webhook_id AND state = 2
+       UNION ALL
+       SELECT id FROM deliveries
+        WHERE :message_id = '' AND webhook_id = :webhook_id AND state = 0 AND attempts > 0 AND next_at > :later
+       UNION ALL
+       SELECT id FROM deliveries
+        WHERE webhook_id = :webhook_id AND message_id = :message_id
+          AND (state <> 0 OR attempts > 0 AND next_at > :later));
 
 -- name: deliveries
--- :state -1 is all.
+-- :state -1 is all. Those of each state lie together, in the order of their ids.
 SELECT id, message_id, type, body, created_at, next_at, ended_at, state, attempts, answer FROM deliveries
- WHERE webhook_id = :webhook_id AND id > :after AND (:state < 0 OR state = :state)
+ WHERE id IN (
+       SELECT id FROM (SELECT id FROM deliveries
+                        WHERE webhook_id = :webhook_id AND state = 0 AND :state IN (-1, 0) AND id > :after
+                        ORDER BY id LIMIT :limit) AS waiting
+       UNION ALL
+       SELECT id FROM (SELECT id FROM deliveries
+                        WHERE webhook_id = :webhook_id AND state = 1 AND :state IN (-1, 1) AND id > :after
+                        ORDER BY id LIMIT :limit) AS delivered
+       UNION ALL
+       SELECT id FROM (SELECT id FROM deliveries
+                        WHERE webhook_id = :webhook_id AND state = 2 AND :state IN (-1, 2) AND id > :after
+                        ORDER BY id LIMIT :limit) AS given_up)
  ORDER BY id LIMIT :limit;
 
 -- name: latest_deliveries
 -- The newest first, those before :before; :state -1 is all.
 SELECT id, message_id, type, body, created_at, next_at, ended_at, state, attempts, answer FROM deliveries
- WHERE webhook_id = :webhook_id AND id < :before AND (:state < 0 OR state = :state)
+ WHERE id IN (
+       SELECT id FROM (SELECT id FROM deliveries
+                        WHERE webhook_id = :webhook_id AND state = 0 AND :state IN (-1, 0) AND id < :before
+                        ORDER BY id DESC LIMIT :limit) AS waiting
+       UNION ALL
+       SELECT id FROM (SELECT id FROM deliveries
+                        WHERE webhook_id = :webhook_id AND state = 1 AND :state IN (-1, 1) AND id < :before
+                        ORDER BY id DESC LIMIT :limit) AS delivered
+       UNION ALL
+       SELECT id FROM (SELECT id FROM deliveries
+                        WHERE webhook_id = :webhook_id AND state = 2 AND :state IN (-1, 2) AND id < :before
+                        ORDER BY id DESC LIMIT :limit) AS given_up)
  ORDER BY id DESC LIMIT :limit;
 
 -- name: count_deliveries
-SELECT webhook_id, state, count(*), min(CASE WHEN state = 0 THEN created_at END) FROM deliveries
- GROUP BY webhook_id, state;
+-- By webhook and state, with when the first of those that wait came to be. Counted in an index, without the bodies.
+SELECT k.webhook_id, k.state, k.many, CASE WHEN k.state = 0 THEN d.created_at END
+  FROM (SELECT webhook_id, state, count(*) AS many, min(id) AS first FROM deliveries GROUP BY webhook_id, state) AS k
+  JOIN deliveries d ON d.id = k.first;
 
 -- name: drop_deliveries_of
-DELETE FROM deliveries WHERE webhook_id = :webhook_id;
+-- Some of them, so that other writes need not wait for a long list.
+DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE webhook_id = :webhook_id LIMIT :limit);
 
 -- name: drop_old_deliveries
 DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE ended_at < :before LIMIT :limit);
