@@ -62,11 +62,12 @@ def _one_of_many(number: int) -> Contact:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("near", [1, 50, 4_096])
+@pytest.mark.parametrize(("near", "many"), [(1, 3), (7, 50), (50, 10), (4_096, 20_000)])
 def test_a_page_of_many_is_that_of_all_who_are_found(
-    db: Database, near: int, monkeypatch: pytest.MonkeyPatch
+    db: Database, near: int, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cards, "NEAR", near)
+    monkeypatch.setattr(cards, "MANY", many)
     with db.write() as tx:
         ids = save(tx, KEY, [_one_of_many(number) for number in range(60)], NOW).ids
         tx.script(
@@ -78,8 +79,8 @@ def test_a_page_of_many_is_that_of_all_who_are_found(
     wanted = {"kim": names, "+77": set(range(1, 60, 2)), "77": sevens, "901": set(), "x-59": {59}}
     with db.read() as tx:
         for said, numbers in wanted.items():
-            for country in ("", "KZ"):
-                own = sorted(ids[n] for n in numbers if not country or n % 2)
+            for country in ("", "KZ", "DE"):
+                own = sorted(ids[n] for n in numbers if not country or (n % 2 and country == "KZ"))
                 walked, after = [], 0
                 while some := cards.page(tx, said=said, country=country, after=after, limit=1):
                     walked, after = walked + [each.id for each in some], some[-1].id

@@ -104,6 +104,7 @@ class KnownOptIn(Struct, frozen=True):
 
 
 NEAR = 4_096  # contacts that are looked through first: where many are meant, a page of them is there
+MANY = 20_000  # of a country, looked through before all who are meant are found wherever they are
 
 _object = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -128,10 +129,31 @@ def page(tx: Transaction, *, said: str, country: str, after: int, limit: int) ->
         "said": said.strip(), "said_end": said.strip() + LAST, "folded": folded, "folded_end": folded + LAST,
         "phone": phone, "phone_end": phone and phone + LAST,
     }  # fmt: skip
-    rows = tx.all("search_cards_near", until=after + max(NEAR, 16 * limit), **found)
-    if len(rows) < limit:  # so few are meant that to find all of them takes little
-        rows = tx.all("search_cards", **found)
+    until = after + max(NEAR, 16 * limit)
+    rows = tx.all("search_cards_near", until=until, **found)
+    if len(rows) < limit and until < ((tx.one("last_contact") or (None,))[0] or 0):
+        rows = _far(tx, found)
     return [_card(row) for row in rows]
+
+
+def _far(tx: Transaction, found: dict[str, Any]) -> list[Row]:
+    """Return who is meant where a page of them is not near: mostly so few that to find all takes little.
+
+    Where a country is asked for all others may be meant: first those who are there are looked through.
+    """
+    if found["country"]:
+        own = {name: found[name] for name in ("country", "after")}
+        ids = [row[0] for row in tx.all("of_country", limit=MANY, **own)]
+        asked = {name: value for name, value in found.items() if name not in {*own, "limit"}}
+        rows: list[Row] = []
+        for n in range(0, len(ids), NEAR):
+            more = found["limit"] - len(rows)
+            rows += tx.among("search_cards_among", ids[n : n + NEAR], limit=more, **asked)
+            if len(rows) == found["limit"]:
+                return rows
+        if len(ids) < MANY:
+            return rows
+    return tx.all("search_cards", **found)
 
 
 def members(tx: Transaction, list_id: int, *, after: int, limit: int) -> list[Card]:

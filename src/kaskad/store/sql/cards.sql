@@ -57,6 +57,28 @@ SELECT id, external_id, zone, language, country, tracking, attributes, created_a
           AND /* sqlite: instr */ /* postgresql: strpos */ (' ' || folded, ' ' || :folded) > 0)
  ORDER BY id LIMIT :limit;
 
+-- name: of_country
+-- The first contacts of a country after one.
+SELECT id FROM contacts WHERE id > :after AND country = :country AND erased_at IS NULL ORDER BY id LIMIT :limit;
+
+-- name: search_cards_among
+-- As search_cards, of these contacts.
+SELECT id, external_id, zone, language, country, tracking, attributes, created_at, zone_source, zone_at FROM contacts
+ WHERE id IN (
+       SELECT contact_id FROM external_ids
+        WHERE /* sqlite: contact_id IN (SELECT value FROM carray(:ids)) AND +external_id >= :said AND +external_id < :said_end */
+              /* postgresql: contact_id = ANY(:ids) AND external_id ~>=~ :said AND external_id ~<~ :said_end */
+       UNION ALL
+       SELECT contact_id FROM addresses
+        WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+          AND (/* sqlite: value >= :folded AND value < :folded_end OR value >= :phone AND value < :phone_end */
+               /* postgresql: value ~>=~ :folded AND value ~<~ :folded_end OR value ~>=~ :phone AND value ~<~ :phone_end */)
+       UNION ALL
+       SELECT id FROM contacts
+        WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND folded IS NOT NULL
+          AND /* sqlite: instr */ /* postgresql: strpos */ (' ' || folded, ' ' || :folded) > 0)
+ ORDER BY id LIMIT :limit;
+
 -- name: card_addresses
 SELECT channel, value, health, shared, preferred, changed_at, why, main, confirmed_at FROM addresses
  WHERE contact_id = :contact_id ORDER BY channel, value;
