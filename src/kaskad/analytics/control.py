@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -20,12 +20,17 @@ from kaskad.domain.money import DIGITS
 from kaskad.domain.paths import look_up
 from kaskad.domain.policy import ControlGroup
 from kaskad.domain.returns import ALL, Back, Bought, left, order_of, whose
+from kaskad.store import seeds
 from kaskad.store.db import Transaction
+from kaskad.store.segment_blocks import BLOCK
 
-Contacts: TypeAlias = NDArray[np.uint64]  # the numbers of contacts
+Contacts: TypeAlias = NDArray[np.int64]  # the numbers of contacts
 
 MOST = 200_000  # events that are looked at, the last ones
 _SEED = 20_261_126
+_NOBODY = np.zeros(0, np.int64)
+_NUMBERS = frozenset({int, float})
+_LARGE = 1e12  # what is as large is no amount
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -47,11 +52,59 @@ class Whole(Struct, frozen=True):
     deducts: bool = False
 
 
-def everybody(tx: Transaction, until: int) -> Contacts:
-    """Return who was known before an instant, but for seed and erased contacts; 0.1 s for a million."""
-    ((ids, seeds),) = tx.all("contacts_before", until=until)
-    known = _numbers(ids)
-    return known[~np.isin(known, _numbers(seeds))]
+class Everybody(Struct, frozen=True):
+    """Who is there, by number of the contact: neither seed nor erased contacts. `late` are those who became
+    known from the first of some instants on, each with the last instant by then. `lots` are kept by key."""
+
+    there: NDArray[np.bool_]
+    late: Contacts
+    late_since: NDArray[np.int64]
+    lots: dict[int, NDArray[np.uint16]]
+
+    def known(self, until: int) -> NDArray[np.bool_]:
+        """Return who was known before one of the instants."""
+        found = self.there.copy()
+        found[self.late[self.late_since >= until]] = False
+        return found
+
+    def lot(self, key: int) -> NDArray[np.uint16]:
+        """Return where everybody falls among 10 000."""
+        if key not in self.lots:
+            found = np.empty(len(self.there), np.uint16)
+            for first in range(0, len(found), BLOCK):  # some at a time stay near the processor
+                last = min(first + BLOCK, len(found))
+                found[first:last] = _lots(np.arange(first, last, dtype=np.uint64), key)
+            self.lots[key] = found
+        return self.lots[key]
+
+
+def everybody(tx: Transaction, untils: Iterable[int]) -> Everybody:
+    """Return who is known, and who of them was before each of up to four instants.
+
+    Numbers of contacts are given one after the other and none is given back, so of a block of them it is
+    mostly enough how many there are.
+    """
+    told = sorted(set(untils))
+    instants = told + told[-1:] * (4 - len(told))
+    row = tx.one("last_contact")
+    last = (row[0] or 0) if row else 0
+    there, late = np.zeros(last + 1, np.bool_), [_NOBODY]
+    asked = dict(zip(("first", "second", "third", "fourth"), instants, strict=True))
+    for least in range(0, last + 1, BLOCK):
+        span = {"least": least, "most": min(least + BLOCK - 1, last)}
+        ((count, gone, new),) = tx.all("contacts_of_block", **span, **asked)
+        if count == span["most"] - least + (least > 0):  # nobody has the number 0
+            there[max(least, 1) : span["most"] + 1] = True
+        elif count:
+            ((ids,),) = tx.all("ids_of_block", **span)
+            there[_numbers(ids)] = True
+        if gone:
+            there[_numbers(gone)] = False
+        if new:
+            late.append(_numbers(new))
+    there[seeds.all_seeds(tx)] = False
+    found = np.concatenate(late)
+    return Everybody(there, found // 4, np.array(instants)[found % 4], {})
 
 
 def measure(
@@ -60,42 +113,42 @@ def measure(
     """Return for each of one to four times what everybody did while its share was held out, against those of
     the group. Contacts and events are read once for all of them: that is most of what one takes.
     """
-    known = _known(tx, [min(one.until, now) for one in times])
-    happened = _happened(tx, group.event, times, now)
+    whole = everybody(tx, [min(one.until, now) for one in times])
+    told = _Told(group.value, 10 ** DIGITS.get(currency, 2))
+    happened = _happened(tx, group.event, told, times, now)
     return [
-        _of_time(tx, group, one, currency, now, (ids, events))
-        for one, ids, events in zip(times, known, happened, strict=True)
+        structs.replace(_of_time(tx, group, one, now, told, whole, events), currency=currency)
+        for one, events in zip(times, happened, strict=True)
     ]
 
 
 def _of_time(
-    tx: Transaction, group: ControlGroup, drawn: Drawn, currency: str, now: int,
-    told: tuple[Contacts, _Events],
+    tx: Transaction, group: ControlGroup, drawn: Drawn, now: int, told: _Told, whole: Everybody,
+    events: _Events,
 ) -> Whole:  # fmt: skip
-    (ids, events), until = told, min(drawn.until, now)
-    held = int(held_of(ids, drawn).sum())
-    scale = 10 ** DIGITS.get(currency, 2)
+    until = min(drawn.until, now)
+    here, chosen = whole.known(until), whole.lot(drawn.key) < drawn.share
+    held = int(np.count_nonzero(here & chosen))
+    treated = int(np.count_nonzero(here)) - held
     bought, of = np.unique(events.whose, return_inverse=True)
     amounts = np.zeros(len(bought), np.int64)
-    np.add.at(amounts, of, [worth or 0 for worth in _worths(group.value, scale, events.properties)])
+    np.add.at(amounts, of, np.nan_to_num(events.minor).astype(np.int64))
     if group.returned is not None and group.value:
-        back = _events(tx, group.returned.event, drawn.since, now)
+        back = _events(tx, group.returned.event, structs.replace(told, path=""), drawn.since, now)
         buyers = sorted(set(back.whose.tolist()) & set(bought.tolist()))
-        less = _returned(tx, group, buyers, drawn.since, until, scale)
-        amounts[np.searchsorted(bought, np.array(list(less), np.uint64))] -= np.array(
+        less = _returned(tx, group, buyers, drawn.since, until, told)
+        amounts[np.searchsorted(bought, np.array(list(less), np.int64))] -= np.array(
             list(less.values()), np.int64
         )
-    known = np.isin(bought, ids)  # neither seed contacts nor who is erased
-    mask = held_of(bought, drawn)
+    known, mask = here[bought], chosen[bought]  # neither seed contacts nor who is erased
     arms = {of_held: amounts[known & (mask == of_held)] for of_held in (False, True)}
-    treated = len(ids) - held
     made = effect(Share(len(arms[False]), treated), Share(len(arms[True]), held))
     worth = {each: _money(values, held if each else treated) for each, values in arms.items()}
     worthy = bool(group.value)
     enough = worthy and min(made.one.hits, made.other.hits) >= BUYERS
     return Whole(
         drawn.share, drawn.since, until, made,
-        sample_ratio([treated, held], [10_000 - drawn.share, drawn.share]), currency,
+        sample_ratio([treated, held], [10_000 - drawn.share, drawn.share]), "",
         worth[False].mean if worthy else None, worth[True].mean if worthy else None,
         bootstrap_difference(worth[False], worth[True], _SEED) if enough else None, events.more,
         group.returned is not None and worthy,
@@ -103,81 +156,85 @@ def _of_time(
 
 
 def held_of(ids: NDArray[np.uint64], drawn: Drawn) -> NDArray[np.bool_]:
-    """Return which of these contacts are in the group: the lot of domain/control.py, for all at once."""
+    """Return which of these contacts are in the group."""
+    return _lots(ids, drawn.key) < drawn.share
+
+
+def _lots(ids: NDArray[np.uint64], key: int) -> NDArray[np.uint16]:
+    """Return the lots of these contacts, which domain/control.py casts for one, for all at once."""
     with np.errstate(over="ignore"):
-        mixed = (ids ^ np.uint64(drawn.key)) + np.uint64(STEP)
+        mixed = (ids ^ np.uint64(key)) + np.uint64(STEP)
         for shift, factor in ROUNDS:
             mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-        return (mixed ^ (mixed >> np.uint64(31))) % np.uint64(10_000) < np.uint64(drawn.share)
+        return ((mixed ^ (mixed >> np.uint64(31))) % np.uint64(10_000)).astype(np.uint16)
+
+
+class _Told(Struct, frozen=True):
+    """Where the amount of an event stands in its properties ("": nowhere); how many minor units one is."""
+
+    path: str
+    scale: int
 
 
 class _Events(Struct, frozen=True):
-    """Events of a name: whose, when, and their properties as texts. `more`: there were more than MOST."""
+    """Events of a name: whose, when, and their amounts in minor units, NaN where there is none. `more`: there
+    were more than MOST."""
 
     whose: Contacts
     at: NDArray[np.int64]
-    properties: list[str]
-    more: bool
+    minor: NDArray[np.float64]
+    more: bool = False
 
     def within(self, since: int, until: int) -> _Events:
         """Return those of a part of the time."""
-        places = np.flatnonzero((self.at >= since) & (self.at < until))
-        told = [self.properties[place] for place in places.tolist()]
-        return _Events(self.whose[places], self.at[places], told, self.more)
+        chosen = (self.at >= since) & (self.at < until)
+        return _Events(self.whose[chosen], self.at[chosen], self.minor[chosen], self.more)
 
 
-def _known(tx: Transaction, untils: Sequence[int]) -> list[Contacts]:
-    """Return for each of up to four instants who was known before it."""
-    instants = sorted(set(untils))
-    if len(instants) < 2:
-        return [everybody(tx, until) for until in instants] * len(untils)
-    *earlier, last = [instants[0]] * (4 - len(instants)) + instants
-    first, second, third = earlier
-    ((ids, seeds, told),) = tx.all("contacts_by_age", first=first, second=second, third=third, until=last)
-    whole, ages = _numbers(ids), np.frombuffer((told or "").encode(), np.uint8) - ord("0")
-    ages[np.isin(whole, _numbers(seeds))] = len(earlier) + 1  # of no time
-    return [whole[ages <= sum(until > one for one in earlier)] for until in untils]
+def _numbers(text: str) -> Contacts:
+    return np.fromstring(text, np.int64, sep=",")
 
 
-def _numbers(text: str | None) -> Contacts:
-    return np.fromstring(text or "", np.uint64, sep=",")
-
-
-def _happened(tx: Transaction, name: str, times: Sequence[Drawn], now: int) -> list[_Events]:
+def _happened(
+    tx: Transaction, name: str, told: _Told, times: Sequence[Drawn], now: int
+) -> list[_Events]:  # fmt: skip
     """Return the events of a name in each of these times."""
     spans = [(one.since, min(one.until, now)) for one in times]
     if len(spans) > 1:
-        whole = _first_events(tx, name, min(since for since, _ in spans), max(until for _, until in spans))
+        longest = min(since for since, _ in spans), max(until for _, until in spans)
+        whole = _first_events(tx, name, told, *longest)
         if not whole.more:
             return [whole.within(*span) for span in spans]
-    return [_events(tx, name, *span) for span in spans]
+    return [_events(tx, name, told, *span) for span in spans]
 
 
-def _events(tx: Transaction, name: str, since: int, until: int) -> _Events:
+def _events(tx: Transaction, name: str, told: _Told, since: int, until: int) -> _Events:
     """Return the events of a name in a period; of more than MOST the last ones, all of an instant or none,
     unless it has more than MOST itself."""
-    found = _first_events(tx, name, since, until)
+    found = _first_events(tx, name, told, since, until)
     if not found.more:
         return found
-    ((told,),) = tx.all("when_events_of_all", name=name, since=since, until=until)
-    at = np.fromstring(told, np.int64, sep=",")
+    ((instants,),) = tx.all("when_events_of_all", name=name, since=since, until=until)
+    at = _numbers(instants)
     eldest = int(np.partition(at, -MOST - 1)[-MOST - 1])  # of one more than may be read
-    latest = _first_events(tx, name, min(eldest + 1, int(at.max())), until)
+    latest = _first_events(tx, name, told, min(eldest + 1, int(at.max())), until)
     return structs.replace(latest, more=True)
 
 
-def _first_events(tx: Transaction, name: str, since: int, until: int) -> _Events:
+def _first_events(tx: Transaction, name: str, told: _Told, since: int, until: int) -> _Events:
     """Return events of a name in a period, at most MOST and in no order: without order it takes half."""
-    rows = tx.all("events_of_all", name=name, since=since, until=until, limit=MOST + 1)
-    kept = rows[:MOST]
-    return _Events(
-        np.array([row[0] for row in kept], np.uint64), np.array([row[1] for row in kept], np.int64),
-        [row[2] for row in kept], len(rows) > MOST,
-    )  # fmt: skip
+    ((people, instants, properties),) = tx.all(
+        "events_of_all", name=name, since=since, until=until, limit=MOST + 1
+    )
+    if people is None:
+        return _Events(_NOBODY, _NOBODY, np.zeros(0))
+    whose = _numbers(people)
+    minor = _minor(told, properties) if told.path else np.full(len(whose), np.nan)
+    return _Events(whose[:MOST], _numbers(instants)[:MOST], minor[:MOST], len(whose) > MOST)
 
 
 def _returned(
-    tx: Transaction, group: ControlGroup, contact_ids: Sequence[int], since: int, until: int, scale: int
+    tx: Transaction, group: ControlGroup, contact_ids: Sequence[int], since: int, until: int, told_in: _Told
 ) -> dict[int, int]:
     """Return what came back, whenever, of what these people have bought in a time (domain/returns.py)."""
     named = group.returned
@@ -186,12 +243,13 @@ def _returned(
     found: dict[int, int] = {}
     back: dict[int, list[tuple[int, str, int | None]]] = defaultdict(list)
     rows = tx.among("events_named", contact_ids, name=named.event)
-    worths = _worths(named.value, scale, [row[3] for row in rows]) if named.value else [ALL] * len(rows)
+    back_in = structs.replace(told_in, path=named.value)
+    worths = _worths(back_in, [row[3] for row in rows]) if named.value else [ALL] * len(rows)
     for row, minor in zip(rows, worths, strict=True):
         back[row[0]].append((row[2], order_of(named, _decode(row[3])), minor))
     bought: dict[int, list[Bought]] = defaultdict(list)
     rows = tx.among("events_named", contact_ids, name=group.event)
-    worths = _worths(group.value, scale, [row[3] for row in rows])
+    worths = _worths(told_in, [row[3] for row in rows])
     for (contact_id, event, at, text), worth in zip(rows, worths, strict=True):
         order = order_of(named, _decode(text))
         bought[contact_id].append(Bought(len(bought[contact_id]), event, at, order, worth or 0, FOREVER))
@@ -206,23 +264,31 @@ def _returned(
     return found
 
 
-def _worths(path: str, scale: int, properties: Sequence[str]) -> list[int | None]:
-    """Return the amounts at a path of properties in minor units; None where no number is."""
-    return [
-        round(amount * scale) if type(amount) in (int, float) and abs(amount) < 1e12 else None
-        for amount in _found(path, properties)
-    ]
+def _worths(told: _Told, properties: Sequence[str]) -> list[int | None]:
+    """Return the amounts of events in minor units; None where no number is."""
+    amounts = _minor(told, ",".join(properties)).tolist()
+    return [None if minor != minor else int(minor) for minor in amounts]
 
 
-def _found(path: str, properties: Sequence[str]) -> list[Any]:
-    """Return the values at a path of properties; None where there is none."""
-    if not path:
-        return [None] * len(properties)
+def _minor(told: _Told, properties: str) -> NDArray[np.float64]:
+    """Return the same of events whose properties stand one after the other; NaN where no number is."""
+    values = _values(told.path, f"[{properties}]")
+    found = [value if type(value) in _NUMBERS else np.nan for value in values]
+    try:
+        amounts = np.array(found, np.float64)
+    except OverflowError:  # a whole number that no float can be
+        amounts = np.array([value if abs(value) < _LARGE else np.nan for value in found], np.float64)
+    amounts[np.abs(amounts) >= _LARGE] = np.nan
+    return np.rint(amounts * told.scale)
+
+
+def _values(path: str, listed: str) -> list[Any]:
+    """Return what a list of objects has at a path; None where it has nothing."""
     if not path.isidentifier():
-        return [look_up(path, _decode(each)) for each in properties]
-    told = msgspec.defstruct("Told", [("found", Any, None)], rename={"found": path})
-    listed: list[Any] = msgspec.json.decode(f"[{','.join(properties)}]", type=list[told])  # type: ignore[valid-type]
-    return [each.found for each in listed]  # nothing else was read, in half the time of one by one
+        return [look_up(path, each) for each in msgspec.json.decode(listed, type=list[dict[str, Any]])]
+    found = msgspec.defstruct("Found", [("value", Any, None)], rename={"value": path})
+    objects: list[Any] = msgspec.json.decode(listed, type=list[found])  # type: ignore[valid-type]
+    return [each.value for each in objects]  # nothing else was read, in half the time
 
 
 def _money(values: NDArray[np.int64], people: int) -> Money:

@@ -61,24 +61,27 @@ SELECT contact_id, run_id, coalesce(sent_at, submitted_at), step, channel FROM a
 SELECT contact_id, id, cascade_id, version_id FROM runs
  WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
--- name: contacts_before
--- Everybody who was known before an instant, erased contacts aside, and all seed contacts: as texts, which is quick,
--- however many they are. Seeds have an index; their mark is at the end of a row, behind all that is told of a contact.
-SELECT string_agg(/* sqlite: id */ /* postgresql: CAST(id AS TEXT) */, ','),
-       (SELECT string_agg(/* sqlite: id */ /* postgresql: CAST(id AS TEXT) */, ',') FROM contacts WHERE seed = 1)
-  FROM contacts WHERE created_at < :until AND erased_at IS NULL;
+-- name: contacts_of_block
+-- Of the contacts from :least to :most: how many there are, and as texts who of them is erased, and who became known from
+-- the :first of four instants in order on: four times the number, and how many of the others had come by then. Nobody
+-- is named of whom the number alone tells all.
+SELECT count(*),
+       string_agg(/* sqlite: id */ /* postgresql: CAST(id AS TEXT) */, ',') FILTER (WHERE erased_at IS NOT NULL),
+       string_agg(CAST(4 * id + CASE WHEN created_at < :second THEN 0 WHEN created_at < :third THEN 1
+                                     WHEN created_at < :fourth THEN 2 ELSE 3 END AS TEXT), ',')
+           FILTER (WHERE created_at >= :first)
+  FROM contacts WHERE id BETWEEN :least AND :most;
 
--- name: contacts_by_age
--- The same, and beside each as a digit how many of three instants in order had come when it became known.
-SELECT string_agg(/* sqlite: id */ /* postgresql: CAST(id AS TEXT) */, ','),
-       (SELECT string_agg(/* sqlite: id */ /* postgresql: CAST(id AS TEXT) */, ',') FROM contacts WHERE seed = 1),
-       string_agg(CASE WHEN created_at < :first THEN '0' WHEN created_at < :second THEN '1'
-                       WHEN created_at < :third THEN '2' ELSE '3' END, '')
-  FROM contacts WHERE created_at < :until AND erased_at IS NULL;
+-- name: ids_of_block
+-- Whose numbers are not all there.
+SELECT string_agg(/* sqlite: id */ /* postgresql: CAST(id AS TEXT) */, ',') FROM contacts WHERE id BETWEEN :least AND :most;
 
 -- name: events_of_all
--- Events of a name in a period, in no order. Looks at all events: asked where there is a control group, and remembered.
-SELECT contact_id, at, properties FROM events WHERE name = :name AND at >= :since AND at < :until LIMIT :limit;
+-- Events of a name in a period, in no order: whose, when and their properties, each as one text, which is quicker than
+-- rows. Looks at all events: asked where there is a control group, and remembered.
+SELECT string_agg(/* sqlite: contact_id */ /* postgresql: CAST(contact_id AS TEXT) */, ','),
+       string_agg(/* sqlite: at */ /* postgresql: CAST(at AS TEXT) */, ','), string_agg(properties, ',')
+  FROM (SELECT contact_id, at, properties FROM events WHERE name = :name AND at >= :since AND at < :until LIMIT :limit) AS e;
 
 -- name: when_events_of_all
 -- When all of them were, as one text: which are the last ones is found in that sooner than by sorting them.
