@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaskad.analytics.customers import Rule, begins_at, bought, customers, period_of
-from kaskad.store.db import open_database
+from kaskad.analytics.customers import Bought, Buying, Rule, begins_at, customers, period_of
+from kaskad.store.db import Transaction, open_database
 from kaskad.store.migrate import upgrade
+from kaskad.store.segment_base import everybody_of
 
 NOW = int(datetime(2026, 11, 26, tzinfo=UTC).timestamp() * 1000)
 DAY = 86_400_000
@@ -20,6 +21,12 @@ CURRENT = 2026 * 12 + 10  # November, months since year 0
 def month(at: int) -> int:
     told = datetime.fromtimestamp(at / 1000, UTC)
     return told.year * 12 + told.month - 1
+
+
+def bought(tx: Transaction, rule: Rule) -> Bought:
+    buying = Buying(rule, NOW)
+    everybody_of(tx, (), (buying.add,))
+    return buying.whole()
 
 
 @pytest.mark.parametrize("keep", [1, 2])
@@ -45,8 +52,8 @@ def test_customers_are_counted_as_each_persons_purchases_say(tmp_path: Path, kee
                         spent[person].append((month(at), -amount))
     rule = Rule(("purchase",), "amount", ("refund",), "month", keep, 0.4, 0.01)
     with db.read() as tx:
-        told = customers(bought(tx, rule, NOW), rule, NOW, "RUB")
-        nobody = customers(bought(tx, Rule(("nothing",), "amount"), NOW), rule, NOW, "RUB")
+        told = customers(bought(tx, rule), rule, NOW, "RUB")
+        nobody = customers(bought(tx, Rule(("nothing",), "amount")), rule, NOW, "RUB")
     db.close()
     assert (told.customers, told.revenue) == (len(spent), sum(a for each in spent.values() for _, a in each))
     months = {person: {period for period, _ in each} for person, each in spent.items()}

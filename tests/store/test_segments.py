@@ -268,6 +268,15 @@ def test_arithmetic_and_the_matcher_agree(peopled: tuple[Database, list[int]], t
         truth = sorted(segments.judged(tx, condition, range(1, ids[-1] + 2), NOW))
         assert segments.matching(tx, condition, NOW) == truth
         assert segments.count(tx, condition, NOW) == len(truth)
+        several = [condition, read("rfm.r >= 3 and rfm.m <= 4"), condition]
+        shown: list[int] = []
+        together = segment_base.everybody_of(
+            tx,
+            [segments.question(tx, each, NOW) for each in several],
+            [lambda block, counts, _: shown.extend(block.ids[counts].tolist())],
+        )
+        assert [each.tolist() for each in together] == [segments.matching(tx, each, NOW) for each in several]
+        assert sorted(shown) == segments.matching(tx, read("true"), NOW), "each is shown once"
         assert segments.matching(tx, condition, NOW, after=ids[20]) == [
             each for each in truth if each > ids[20]
         ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -54,6 +53,7 @@ def customers(office: Office, asked: Asked = Asked()) -> Told:  # noqa: B008 - f
     """Return retention, cohorts and worth of customers; raises Invalid for what cannot be asked, NotFound."""
     from kaskad.analytics import customers as analysis
     from kaskad.analytics import rfm
+    from kaskad.store.segment_base import everybody_of
 
     _check(asked)
     for name in asked.segments:
@@ -66,14 +66,19 @@ def customers(office: Office, asked: Asked = Asked()) -> Told:  # noqa: B008 - f
             asked.events or known.rule.events, asked.property or known.rule.property, asked.returns,
             "week" if asked.unit == "week" else "month", asked.keep, asked.margin, asked.discount,
         )  # fmt: skip
-        bought, currency = analysis.bought(tx, rule, now), settings.currency(tx)
+        buying, grid, currency = analysis.Buying(rule, now), rfm.Grid(known), settings.currency(tx)
+        questions = [segments.question(tx, office, name) for name in asked.segments]
+        members = everybody_of(tx, questions, (buying.add, grid.add))
+        bought = buying.whole()
 
-        def told(only: Sequence[int] | None = None) -> Customers:
-            own = bought if only is None else analysis.among(bought, only)
+        def told(own: analysis.Bought) -> Customers:
             return analysis.customers(own, rule, now, currency, asked.since, asked.until)
 
-        parts = [(name, told(segments.members(tx, office, name))) for name in asked.segments]
-        return Told(told(), parts, known, rfm.grid(tx, known) if known.customers else [])
+        parts = [
+            (name, told(analysis.among(bought, own)))
+            for name, own in zip(asked.segments, members, strict=True)
+        ]
+        return Told(told(bought), parts, known, grid.cells())
 
 
 def _check(asked: Asked) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -36,6 +37,9 @@ from kaskad.store import lists as list_store
 from kaskad.store import segments as store
 from kaskad.store.db import Transaction
 from kaskad.store.segments import KnownSegment
+
+if TYPE_CHECKING:
+    from kaskad.store.segment_sets import Question
 
 LARGEST = 1_000_000
 Told = str | tuple[Equals, ...]  # a condition, or what attributes equal
@@ -324,6 +328,12 @@ def members(
     """Return who is in a segment now, of contacts after one id up to another; raises NotFound."""
     asked.note(office, tx)
     return store.matching(tx, _get(tx, name).condition, office.now(), after=after, until=until)
+
+
+def question(tx: Transaction, office: Office, name: str) -> Question:
+    """Return what a segment asks of everybody now; raises NotFound."""
+    asked.note(office, tx)
+    return store.question(tx, _get(tx, name).condition, office.now())
 
 
 def freeze(office: Office, name: str) -> int:

@@ -11,14 +11,10 @@ from typing import Literal
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from kaskad.analytics.intervals import Share, wilson
-from kaskad.store.db import Transaction
-from kaskad.store.segment_base import Progress, blocks, quiet
+from kaskad.store.segment_columns import Block, Flags, Floats, Integers
 
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
 Unit = Literal["month", "week"]
 DAY_MS = 86_400_000
 COHORTS = 12  # periods that are shown unless others are asked for
@@ -114,11 +110,16 @@ def begins_at(period: int, unit: Unit) -> int:
     return int(np.datetime64(period, "M").astype("datetime64[ms]").astype(np.int64))
 
 
-def bought(tx: Transaction, rule: Rule, now: int, progress: Progress = quiet) -> Bought:
-    """Return who bought in which period for how much, less what was given back since."""
-    found: list[tuple[Integers, Integers, Floats]] = []
-    for block, left_out in blocks(tx, progress):
-        counts = ~block.seeds & ~np.isin(block.ids, left_out)
+class Buying:
+    """Gathers block by block who bought in which period for how much, less what was given back since."""
+
+    def __init__(self, rule: Rule, now: int) -> None:
+        self._rule, self._now = rule, now
+        self._found: list[tuple[Integers, Integers, Floats]] = []
+
+    def add(self, block: Block, counts: Flags, _: object) -> None:
+        """Add a block, and who of it counts."""
+        rule = self._rule
         for names, sign in ((rule.events, 1.0), (rule.returns, -1.0)):
             for name in names:
                 told = block.amounts(name, rule.property)  # first: their events need not be read apart then
@@ -126,11 +127,14 @@ def bought(tx: Transaction, rule: Rule, now: int, progress: Progress = quiet) ->
                 amounts = (
                     np.zeros(len(happened.at)) if told is None else np.where(np.isfinite(told), told, 0.0)
                 )
-                chosen = counts[happened.places] & (happened.at <= now)
+                chosen = counts[happened.places] & (happened.at <= self._now)
                 people = block.ids[happened.places[chosen]]
                 periods = period_of(happened.at[chosen], rule.unit)
-                found.append((people, periods * 2 + (sign < 0), sign * amounts[chosen]))
-    return _joined(found)
+                self._found.append((people, periods * 2 + (sign < 0), sign * amounts[chosen]))
+
+    def whole(self) -> Bought:
+        """Return all that was added."""
+        return _joined(self._found)
 
 
 def _joined(found: Sequence[tuple[Integers, Integers, Floats]]) -> Bought:
@@ -154,9 +158,9 @@ def _joined(found: Sequence[tuple[Integers, Integers, Floats]]) -> Bought:
     return Bought(people[starts], periods[starts], sums)
 
 
-def among(told: Bought, people: Sequence[int]) -> Bought:
+def among(told: Bought, people: Integers) -> Bought:
     """Return the purchases of these people."""
-    own = np.isin(told.people, np.array(people, np.int64))
+    own = np.isin(told.people, people, kind="table")  # ids are dense; else it would sort all of both
     return Bought(told.people[own], told.periods[own], told.amounts[own])
 
 
@@ -172,11 +176,10 @@ def customers(
     begins = np.ones(len(told.people), np.bool_)
     begins[1:] = told.people[1:] != told.people[:-1]
     starts = np.flatnonzero(begins)
-    first_of = told.periods[starts][
-        np.cumsum(begins) - 1
-    ]  # the period in which each row's person first bought
+    who = np.cumsum(begins) - 1  # each row's person, by number
+    first_of = told.periods[starts][who]  # the period in which each row's person first bought
     shown = _shown(told, rule.unit, current, since, until)
-    periods = [_period(told, first_of, each, rule) for each in shown]
+    periods = [_period(told, who, first_of, each, rule) for each in shown]
     cohorts = [_cohort(told, first_of, each, current, rule.unit) for each in shown]
     cohorts = [cohort for cohort in cohorts if cohort.size]
     at_start, kept = sum(p.at_start for p in periods), sum(p.kept for p in periods)
@@ -222,21 +225,23 @@ def _curve(cohorts: Sequence[Cohort]) -> list[Later]:
     return found
 
 
-def _period(told: Bought, first_of: Integers, period: int, rule: Rule) -> Period:
+def _period(told: Bought, who: Integers, first_of: Integers, period: int, rule: Rule) -> Period:
     in_it = told.periods == period
-    ids = told.people
+    people = int(who[-1]) + 1 if len(who) else 0
 
-    def between(low: int, high: int) -> Integers:
-        return np.unique(ids[(told.periods >= low) & (told.periods <= high)])
+    def between(low: int, high: int) -> Flags:
+        found = np.zeros(people, np.bool_)
+        found[who[(told.periods >= low) & (told.periods <= high)]] = True
+        return found
 
     start, end = between(period - rule.keep, period - 1), between(period - rule.keep + 1, period)
-    kept = int(np.isin(start, end, assume_unique=True).sum())
+    at_start, at_end, kept = (int(np.count_nonzero(each)) for each in (start, end, start & end))
     new = int((in_it & (first_of == period)).sum())
     buyers = int(in_it.sum())
     amount = float(told.amounts[in_it].sum())
     return Period(
-        begins_at(period, rule.unit), len(start), kept, new, len(end) - kept - new, buyers, amount,
-        kept / len(start) if len(start) else None,
+        begins_at(period, rule.unit), at_start, kept, new, at_end - kept - new, buyers, amount,
+        kept / at_start if at_start else None,
     )  # fmt: skip
 
 

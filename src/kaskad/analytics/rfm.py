@@ -6,9 +6,8 @@ import numpy as np
 from msgspec import Struct
 
 from kaskad.domain.rfm import BANDS, Rfm
-from kaskad.store.db import Transaction
-from kaskad.store.segment_base import blocks, quiet
-from kaskad.store.segment_sets import purchases
+from kaskad.store.segment_columns import Block, Flags
+from kaskad.store.segment_sets import Purchases
 
 
 class Cell(Struct, frozen=True):
@@ -20,20 +19,33 @@ class Cell(Struct, frozen=True):
     amount: float
 
 
-def grid(tx: Transaction, known: Rfm) -> list[Cell]:
-    """Return every pair of scores that somebody had when the edges were counted; seeds are left out."""
-    count = np.zeros(BANDS * BANDS, np.int64)
-    money = np.zeros(BANDS * BANDS, np.int64)
-    for block, left_out in blocks(tx, quiet):
-        last, often, much = purchases(block, known.rule, known.at)
-        bought = (often > 0) & ~block.seeds & ~np.isin(block.ids, left_out)
-        r = BANDS - np.searchsorted(np.array(known.ages), known.at - last[bought])
-        f = 1 + np.searchsorted(np.array(known.counts), often[bought])
+class Grid:
+    """Counts block by block how many had each pair of scores when the edges were counted."""
+
+    def __init__(self, known: Rfm) -> None:
+        self._known = known
+        self._ages, self._counts = np.array(known.ages), np.array(known.counts)
+        self._count = np.zeros(BANDS * BANDS, np.int64)
+        self._money = np.zeros(BANDS * BANDS, np.int64)
+
+    def add(self, block: Block, counts: Flags, purchases: Purchases) -> None:
+        """Add a block: who of it counts, and what they bought."""
+        if not self._known.customers:
+            return
+        last, often, much = purchases.by(self._known.rule, self._known.at)
+        bought = (often > 0) & counts
+        r = BANDS - np.searchsorted(self._ages, self._known.at - last[bought])
+        f = 1 + np.searchsorted(self._counts, often[bought])
         places = (r - 1) * BANDS + f - 1
-        count += np.bincount(places, minlength=BANDS * BANDS)
-        np.add.at(money, places, much[bought])
-    return [
-        Cell(place // BANDS + 1, place % BANDS + 1, int(count[place]), int(money[place]) / 100)
-        for place in range(BANDS * BANDS)
-        if count[place]
-    ]
+        self._count += np.bincount(places, minlength=BANDS * BANDS)
+        np.add.at(self._money, places, much[bought])
+
+    def cells(self) -> list[Cell]:
+        """Return every pair of scores that somebody had."""
+        return [
+            Cell(
+                place // BANDS + 1, place % BANDS + 1, int(self._count[place]), int(self._money[place]) / 100
+            )
+            for place in range(BANDS * BANDS)
+            if self._count[place]
+        ]

@@ -6,7 +6,7 @@ they stand; of one that is not, everybody is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from secrets import randbits
 from time import sleep
 
@@ -17,12 +17,13 @@ from kaskad.domain.terms import Channel
 from kaskad.store import segment_blocks
 from kaskad.store.db import Database, Transaction
 from kaskad.store.segment_blocks import BLOCK, Write, last_block, writer
-from kaskad.store.segment_columns import Ahead, Block, Columns, Integers, Live, Made, pack
+from kaskad.store.segment_columns import Ahead, Block, Columns, Flags, Integers, Live, Made, pack
 from kaskad.store.segment_patch import Patched
-from kaskad.store.segment_sets import Question, purchases
+from kaskad.store.segment_sets import Purchases, Question, purchases
 
 Progress = Callable[[int, int], None]  # blocks done, of how many
 Stretch = tuple[int, int]  # the first and the last id of some contacts
+Look = Callable[[Block, Flags, Purchases], None]  # at a block: who of it counts, and what they bought
 EVERYBODY: Stretch = (0, 1 << 62)
 
 CODES = [channel.code for channel in Channel]
@@ -43,17 +44,38 @@ def everybody(
     """
     found: list[Integers] = []
     for block, left_out in blocks(tx, progress, within):
-        met = question.meets(block)
-        if not seeds:
-            met = met & ~block.seeds
-        if len(left_out):
-            met = met & ~np.isin(block.ids, left_out)
+        met = question.meets(block) & counted(block, left_out, seeds)
         found.append(block.ids[met])
         if reach is not None:
             own = block.reach[met]
             for code in CODES:
                 reach[code] += np.count_nonzero(own & 1 << code)
-    return np.sort(np.concatenate(found), kind="stable") if found else _NOBODY  # nearly in order
+    return _in_order(found)
+
+
+def everybody_of(tx: Transaction, questions: Sequence[Question], look: Sequence[Look]) -> list[Integers]:
+    """Return who meets each of some conditions, in one look at everybody; seed contacts are left out.
+
+    Each of `look` is shown every block, too.
+    """
+    found: list[list[Integers]] = [[] for _ in questions]
+    for block, left_out in blocks(tx, quiet):
+        counts, bought = counted(block, left_out), Purchases(block)
+        for question, own in zip(questions, found, strict=True):
+            own.append(block.ids[question.meets(block, bought) & counts])
+        for each in look:
+            each(block, counts, bought)
+    return [_in_order(own) for own in found]
+
+
+def counted(block: Block, left_out: Integers, seeds: bool = False) -> Flags:
+    """Return who of a block counts: nobody who comes again as they stand, and seeds only where wanted."""
+    counts = np.ones(len(block.ids), np.bool_) if seeds else ~block.seeds
+    return counts & ~np.isin(block.ids, left_out) if len(left_out) else counts
+
+
+def _in_order(found: Sequence[Integers]) -> Integers:
+    return np.sort(np.concatenate(found), kind="stable") if found else _NOBODY  # they nearly are
 
 
 def blocks(
@@ -87,7 +109,7 @@ def edges(tx: Transaction, rule: RfmRule, now: int) -> Rfm:
     ages, counts, amounts = [_NOBODY], [_NOBODY], [_NOBODY]
     for block, left_out in blocks(tx, quiet):
         last, often, much = purchases(block, rule, now)
-        bought = (often > 0) & ~block.seeds & ~np.isin(block.ids, left_out)
+        bought = (often > 0) & counted(block, left_out)
         ages.append(now - last[bought])
         counts.append(often[bought])
         amounts.append(much[bought])

@@ -299,7 +299,8 @@ class Made:
 
     @cached_property
     def seeds(self) -> Flags:
-        return np.isin(self.ids, _numbers(self._column("seeds")))
+        seeds = _numbers(self._column("seeds"))
+        return np.isin(self.ids, seeds) if len(seeds) else np.zeros(len(self.ids), np.bool_)
 
     @cached_property
     def reach(self) -> Integers:

@@ -64,9 +64,9 @@ class Question(Struct):
     held: dict[Kept, Integers] = {}
     deeds: deed_columns.Deeds | None = None
 
-    def meets(self, block: Block) -> Flags:
-        """Return who of the block meets the condition."""
-        return _Sets(self, block).meets(self.tree, ())
+    def meets(self, block: Block, purchases: Purchases | None = None) -> Flags:
+        """Return who of the block meets the condition; `purchases` are the block's, where others ask too."""
+        return _Sets(self, block, purchases or Purchases(block)).meets(self.tree, ())
 
     def holders(self, node: Kept) -> Integers:
         """Return who is on the list, or has been where the cascade is asked about."""
@@ -77,10 +77,9 @@ class Question(Struct):
 
 
 class _Sets:
-    def __init__(self, question: Question, block: Block) -> None:
-        self._question, self._block = question, block
+    def __init__(self, question: Question, block: Block, purchases: Purchases) -> None:
+        self._question, self._block, self._purchases = question, block, purchases
         self._size = len(block.ids)
-        self._bought: tuple[Integers, Integers, Integers] | None = None  # by the rule of the scores
 
     def meets(self, node: Node, above: tuple[str, ...]) -> Flags:
         """Return who meets the node; `above` are the segments that it stands in."""
@@ -272,17 +271,7 @@ class _Sets:
         edges = self._question.rfm
         if edges is None:
             return Coded(np.zeros(self._size, np.uint8), [])
-        if self._bought is None:  # asked once for all scores
-            self._bought = purchases(self._block, edges.rule, self._question.now)
-        last, counts, amounts = self._bought
-        match part:
-            case "r":
-                scores = BANDS - np.searchsorted(edges.ages, self._question.now - last)
-            case "f":
-                scores = 1 + np.searchsorted(edges.counts, counts)
-            case _:
-                scores = 1 + np.searchsorted(edges.amounts, amounts)
-        return Coded(np.where(counts > 0, scores, 0).astype(np.uint8), list(range(1, BANDS + 1)))
+        return Coded(self._purchases.scores(edges, part, self._question.now), list(range(1, BANDS + 1)))
 
     def _column(self, source: Node, above: tuple[str, ...]) -> Coded:
         """Return what a node comes to; values of all but attributes are nodes that stand for them."""
@@ -312,6 +301,37 @@ class _Sets:
         known: dict[int | float, int] = {}
         codes = [known.setdefault(each, len(known) + 1) for each in sums]
         return Coded(np.array(codes, np.uint32), [Literal(each) for each in known])
+
+
+class Purchases:
+    """What people of a block have bought, added up once for all who ask."""
+
+    def __init__(self, block: Block) -> None:
+        self._block = block
+        self._known: dict[tuple[RfmRule, int], tuple[Integers, Integers, Integers]] = {}
+        self._scores: dict[tuple[Rfm, str, int], NDArray[np.uint8]] = {}
+
+    def by(self, rule: RfmRule, now: int) -> tuple[Integers, Integers, Integers]:
+        """Return what `purchases` does."""
+        if (rule, now) not in self._known:
+            self._known[rule, now] = purchases(self._block, rule, now)
+        return self._known[rule, now]
+
+    def scores(self, edges: Rfm, part: str, now: int) -> NDArray[np.uint8]:
+        """Return a score by contact, 1 to 5; 0 where nothing was bought."""
+        if (edges, part, now) not in self._scores:
+            last, counts, amounts = self.by(edges.rule, now)
+            own = np.flatnonzero(counts)  # most have bought nothing
+            match part:
+                case "r":
+                    scores = BANDS - np.searchsorted(edges.ages, now - last[own])
+                case "f":
+                    scores = 1 + np.searchsorted(edges.counts, counts[own])
+                case _:
+                    scores = 1 + np.searchsorted(edges.amounts, amounts[own])
+            found = self._scores[edges, part, now] = np.zeros(len(counts), np.uint8)
+            found[own] = scores
+        return self._scores[edges, part, now]
 
 
 def purchases(block: Block, rule: RfmRule, now: int) -> tuple[Integers, Integers, Integers]:

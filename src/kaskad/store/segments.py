@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # numpy takes a while to load, and memory: only whoever asks 
     import numpy as np
     from numpy.typing import NDArray
 
+    from kaskad.store.segment_sets import Question
+
 Progress = Callable[[int, int], None]  # parts done, of how many
 
 RFM = "rfm"  # the setting with the edges of scores
@@ -110,6 +112,15 @@ def everybody(
     numbers, is filled by channel with how many of them can be reached.
     """
     from kaskad.store import segment_base
+
+    return segment_base.everybody(
+        tx, question(tx, condition, now), seeds, progress or segment_base.quiet, reach,
+        within or segment_base.EVERYBODY,
+    )  # fmt: skip
+
+
+def question(tx: Transaction, condition: Condition, now: int) -> Question:
+    """Return what a condition asks of everybody."""
     from kaskad.store.segment_sets import Question
 
     named = below(tx, [condition.tree])
@@ -117,10 +128,7 @@ def everybody(
     def ask(node: Node, ids: Sequence[int]) -> list[int]:
         return _judged(tx, Condition("", node), named, now, ids)
 
-    question = Question(tx, condition.tree, named, now, ask, settings.get(tx, RFM, Rfm))
-    return segment_base.everybody(
-        tx, question, seeds, progress or segment_base.quiet, reach, within or segment_base.EVERYBODY
-    )
+    return Question(tx, condition.tree, named, now, ask, settings.get(tx, RFM, Rfm))
 
 
 def judged(tx: Transaction, condition: Condition, ids: Sequence[int], now: int) -> list[int]:
