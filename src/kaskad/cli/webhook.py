@@ -157,13 +157,14 @@ def deliveries(
 def replay(
     webhook_id: ID,
     message: Annotated[
-        str, typer.Argument(metavar="MESSAGE", help="One webhook-id; else all given up.")
+        str,
+        typer.Argument(metavar="MESSAGE", help="One webhook-id; else all given up or waiting."),
     ] = "",
     since: SINCE = "",
     db: DB = "",
     as_json: JSON = False,
 ) -> None:
-    """Tell again what was given up, or one message whatever became of it."""
+    """Tell again what was given up, and at once what waits for a later attempt; or one message."""
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import say
 
@@ -171,7 +172,8 @@ def replay(
         told = {"id": message, "since": when(since)}
         answer = client.post(f"/webhooks/{webhook_id}/replay", told)
     count = answer["replayed"]
-    say(as_json, answer, f"{count} {'is' if count == 1 else 'are'} told again.")
+    some = f"{count} {'is' if count == 1 else 'are'} told again."
+    say(as_json, answer, some if count else "None is told again: what waits is tried within a minute anyway.")
 
 
 def remove(webhook_id: ID, db: DB = "", as_json: JSON = False) -> None:

@@ -116,14 +116,14 @@ class DeliveryView(View):
 
 
 class ReplayTold(Told):
-    """What to tell again: one message whatever became of it, else what was given up since an instant."""
+    """What to tell again: one message, even if taken; else all given up or waiting, since an instant."""
 
     id: Annotated[Words, Field(max_length=100)] = ""
     since: When | None = None
 
 
 class Replayed(View):
-    """How many deliveries are told again."""
+    """How many deliveries are told again; those that are tried within a minute anyway are not among them."""
 
     replayed: int
 
@@ -188,7 +188,7 @@ def list_deliveries(
 
 @router.post("/{webhook_id}/replay", dependencies=[ALLOWED])
 def replay_deliveries(office: InOffice, webhook_id: Id, told: ReplayTold) -> Replayed:
-    """Tell again what was given up."""
+    """Tell again what was given up, and at once what waits for a later attempt."""
     since = moment(office, told.since) or 0
     return Replayed(replayed=webhooks.replay(office, webhook_id, told.id, since))
 

@@ -124,12 +124,15 @@ def try_out(office: InOffice, request: Request, seen: Manager, webhook_id: Numbe
 def replay(
     office: InOffice, request: Request, seen: Manager, webhook_id: Number, message: Text = ""
 ) -> Response:
-    """Tell again one event, or all that were given up."""
+    """Tell again one event, or all that were given up or wait for a later attempt."""
     count = webhooks.replay(office, webhook_id, message)
     note(office, seen, "POST /webhooks/{webhook_id}/replay", str(webhook_id))
     look = look_of(request, seen)
+    path = f"/settings/webhooks/{webhook_id}"
+    if not count:
+        return go(path, look._("None is told again: what waits is tried within a minute anyway."))
     told = look.words.ngettext("%(num)s event is told again.", "%(num)s events are told again.", count)
-    return go(f"/settings/webhooks/{webhook_id}", told % {"num": look.n(count)})
+    return go(path, told % {"num": look.n(count)})
 
 
 def _list(
