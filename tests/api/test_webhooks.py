@@ -13,12 +13,14 @@ import httpx2
 import pytest
 
 from kaskad.actions import webhooks
+from kaskad.actions.office import Office
 from kaskad.config import Settings
 from kaskad.domain.errors import Invalid
 from kaskad.engine import herald
+from kaskad.engine.clock import wall_ms
 from kaskad.store import cascades, contacts
 from kaskad.store import webhooks as store
-from kaskad.store.db import open_database
+from kaskad.store.db import Transaction, open_database
 from kaskad.web.service import serving
 from support.faults import PATIENCE_S, until
 from support.receiver import Receiver, receiver
@@ -150,6 +152,45 @@ def test_what_waits_for_a_later_attempt_is_told_at_once_when_its_receiver_is_bac
     (delivery,) = api.get(f"/webhooks/{number}/deliveries")["items"]
     assert delivery["attempts"] == 1 and {message_id for message_id, _ in got.got} == {first}
     assert len(got.got) == 5 and api.post(f"/webhooks/{number}/replay", {})["replayed"] == 0
+
+
+def in_vain(tx: Transaction, number: int, attempts: int, *, given_up: bool = False) -> None:
+    """Let what is due be tried so often in vain; then it is given up, or waits for an hour."""
+    now = wall_ms()
+    for _ in range(attempts):
+        tried = store.claim(tx, number, now, 100, 0)
+    end = {"state": store.WAITING, "next_at": now + 3_600_000, "ended_at": None}
+    if given_up:
+        end = {"state": store.GIVEN_UP, "next_at": None, "ended_at": now}
+    for one in tried:
+        tx.run("end_delivery", id=one.id, attempts=one.number, answer="HTTP 503", **end)
+
+
+def lay_by(office: Office, number: int, count: int, attempts: int, *, given_up: bool = False) -> None:
+    """Keep so many events that were tried so often in vain."""
+
+    def keep(tx: Transaction) -> None:
+        now = wall_ms()
+        tx.many("put_deliveries", [(number, f"old_{n}", "run.entered", "{}", now) for n in range(count)])
+        in_vain(tx, number, attempts, given_up=given_up)
+
+    office.write(keep)
+
+
+def test_a_great_many_are_told_again_by_pieces_and_each_once(api, got, monkeypatch):
+    office, number = api.service.office, subscribe(api, got)
+    api.put(f"/webhooks/{number}", {"url": got.url, "types": ["run.entered"], "enabled": False})
+    lay_by(office, number, 7, 1, given_up=True)
+    pieces, write = [], Office.write
+
+    def and_in_vain(self: Office, change: Any) -> Any:
+        pieces.append(write(self, change))
+        write(self, lambda tx: in_vain(tx, number, 1))  # its receiver is still away
+        return pieces[-1]
+
+    monkeypatch.setattr(webhooks, "AT_ONCE", 3)
+    monkeypatch.setattr(Office, "write", and_in_vain)
+    assert webhooks.replay(office, number) == 7 and pieces == [3, 3, 1]
 
 
 def test_what_is_tried_in_some_seconds_anyway_is_no_unknown_message(api, got, shop):

@@ -26,7 +26,7 @@ from kaskad.store.webhooks import DELIVERED, GIVEN_UP, WAITING, Delivery, Secret
 
 BOTH_MS = 24 * 3_600_000  # so long does an old secret sign beside the new one
 TEST = "webhook.test"
-AT_ONCE = 1_000  # deliveries that are forgotten in one transaction
+AT_ONCE = 1_000  # deliveries that are forgotten, or told again, in one transaction
 
 
 class Shown(Struct, frozen=True):
@@ -62,7 +62,7 @@ def get(office: Office, webhook_id: int) -> Shown:
     for shown in listing(office):
         if shown.webhook.id == webhook_id:
             return shown
-    raise NotFound(worded("There is no such webhook: `kaskad webhook list` shows them."))
+    raise _missing()
 
 
 def add(office: Office, url: str, types: Sequence[str], description: str, enabled: bool) -> tuple[Shown, str]:
@@ -134,7 +134,7 @@ def deliveries(
     office: Office, webhook_id: int, after: int, limit: int, state: int | None = None
 ) -> list[Delivery]:
     """Return up to `limit` of its deliveries after the one with the id `after`; raises NotFound."""
-    get(office, webhook_id)
+    _need(office, webhook_id)
     with office.read() as tx:
         return webhook_store.listing(tx, webhook_id, after, limit, -1 if state is None else state)
 
@@ -150,25 +150,59 @@ def latest(
 def replay(office: Office, webhook_id: int, message_id: str = "", since: int = 0) -> int:
     """Tell again what was given up since an instant, or one message that has ended; return how many.
 
-    What waits for a later attempt is tried now; what is tried within a minute anyway is not counted. Raises
-    NotFound where it was never to be told of the message.
+    What waits for a later attempt is tried now; what is tried within a minute anyway is not counted. Where it
+    breaks off midway it may be asked for again. Raises NotFound where it was never to be told of the message.
     """
-    get(office, webhook_id)
+    _need(office, webhook_id)
+    return _replay_one(office, webhook_id, message_id, since) if message_id else _replay_all(
+        office, webhook_id, since
+    )  # fmt: skip
+
+
+def _replay_one(office: Office, webhook_id: int, message_id: str, since: int) -> int:
+    asked = {"webhook_id": webhook_id, "message_id": message_id}
 
     def change(tx: Transaction) -> int:
-        if message_id and tx.one("delivery_of", webhook_id=webhook_id, message_id=message_id) is None:
+        if tx.one("delivery_of", **asked) is None:
             raise NotFound(worded("%(message)s is none of its deliveries.", message=message_id))
         now = wall_ms()  # not before: an attempt that begins while this waits its turn is none that waits
-        return tx.run(
-            "replay_deliveries",
-            webhook_id=webhook_id,
-            message_id=message_id,
-            since=since,
-            now=now,
-            later=now + herald.LEASE_MS,
-        )
+        return tx.run("replay_delivery", **asked, since=since, now=now, later=now + herald.LEASE_MS)
 
     return office.write(change)
+
+
+def _replay_all(office: Office, webhook_id: int, since: int) -> int:
+    """Tell again all that is there now, a piece at a time: after an outage it may be a million.
+
+    Each delivery is looked at once: what was told again by an earlier piece and waits anew, because its
+    receiver is still away, is left to its schedule.
+    """
+
+    def change(tx: Transaction) -> int:
+        now = wall_ms()
+        return webhook_store.replay(tx, ids, now, now + herald.LEASE_MS)
+
+    with office.read() as tx:
+        row = tx.one("last_delivery")
+    last, ids, told = row[0] if row else 0, [0], 0
+    while ids:
+        with office.read() as tx:
+            ids = webhook_store.to_replay(
+                tx, webhook_id, since, wall_ms() + herald.LEASE_MS, after=ids[-1], last=last, limit=AT_ONCE
+            )
+        told += office.write(change) if ids else 0
+    return told
+
+
+def _need(office: Office, webhook_id: int) -> None:
+    """Raise NotFound where there is no such webhook; `get` counts its deliveries besides."""
+    with office.read() as tx:
+        if all(one.id != webhook_id for one in webhook_store.all_webhooks(tx, office.vault)):
+            raise _missing()
+
+
+def _missing() -> NotFound:
+    return NotFound(worded("There is no such webhook: `kaskad webhook list` shows them."))
 
 
 def _check(office: Office, url: str, types: Sequence[str]) -> None:

@@ -132,6 +132,23 @@ def give_back(tx: Transaction, attempt: Attempt, now: int) -> None:
     tx.run("give_back_delivery", id=attempt.id, attempts=attempt.number, now=now)
 
 
+def to_replay(
+    tx: Transaction, webhook_id: int, since: int, later: int, *, after: int, last: int, limit: int
+) -> list[int]:
+    """Return deliveries since an instant that can be told again, with ids after one of them, up to `last`.
+
+    What is due before `later` may be under way, and is none of them.
+    """
+    asked = {"webhook_id": webhook_id, "since": since, "later": later}
+    rows = tx.all("deliveries_to_replay", after=after, last=last, limit=limit, **asked)
+    return [row[0] for row in rows]
+
+
+def replay(tx: Transaction, ids: Sequence[int], now: int, later: int) -> int:
+    """Let those of these be tried now that can be told again still; return how many."""
+    return len(tx.among("replay_deliveries", ids, now=now, later=later))
+
+
 def listing(tx: Transaction, webhook_id: int, after: int, limit: int, state: int = -1) -> list[Delivery]:
     """Return deliveries of a webhook after the one with the id `after`; `state` -1: all."""
     rows = tx.all("deliveries", webhook_id=webhook_id, after=after, limit=limit, state=state)

@@ -81,19 +81,35 @@ UPDATE deliveries SET attempts = attempts - 1, next_at = :now
 UPDATE deliveries SET state = :state, next_at = :next_at, ended_at = :ended_at, answer = :answer
  WHERE id = :id AND attempts = :attempts AND state = 0;
 
+-- name: last_delivery
+SELECT coalesce(max(id), 0) FROM deliveries;
+
+-- name: deliveries_to_replay
+-- What was given up, and what waits for a later attempt; what is due before :later may be under way.
+SELECT id FROM (
+       SELECT id FROM (SELECT id FROM deliveries
+                        WHERE webhook_id = :webhook_id AND state = 2 AND id > :after AND id <= :last
+                          AND created_at >= :since
+                        ORDER BY id LIMIT :limit) AS given_up
+       UNION ALL
+       SELECT id FROM (SELECT id FROM deliveries
+                        WHERE webhook_id = :webhook_id AND state = 0 AND id > :after AND id <= :last
+                          AND created_at >= :since AND attempts > 0 AND next_at > :later
+                        ORDER BY id LIMIT :limit) AS waiting) AS found
+ ORDER BY id LIMIT :limit;
+
 -- name: replay_deliveries
--- What was given up, and what waits for a later attempt, is tried now as if for the first time;
--- :message_id '' is all of them. What is due before :later may be under way.
+-- They are tried now as if for the first time, unless meanwhile they have begun, or were taken.
 UPDATE deliveries SET attempts = 0, state = 0, next_at = :now, ended_at = NULL
- WHERE created_at >= :since AND id IN (
-       SELECT id FROM deliveries WHERE :message_id = '' AND webhook_id = :webhook_id AND state = 2
-       UNION ALL
-       SELECT id FROM deliveries
-        WHERE :message_id = '' AND webhook_id = :webhook_id AND state = 0 AND attempts > 0 AND next_at > :later
-       UNION ALL
-       SELECT id FROM deliveries
-        WHERE webhook_id = :webhook_id AND message_id = :message_id
-          AND (state <> 0 OR attempts > 0 AND next_at > :later));
+ WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+   AND (state = 2 OR (state = 0 AND attempts > 0 AND next_at > :later))
+RETURNING id;
+
+-- name: replay_delivery
+-- The same of one, also where it was taken.
+UPDATE deliveries SET attempts = 0, state = 0, next_at = :now, ended_at = NULL
+ WHERE webhook_id = :webhook_id AND message_id = :message_id AND created_at >= :since
+   AND (state <> 0 OR (attempts > 0 AND next_at > :later));
 
 -- name: deliveries
 -- :state -1 is all. Those of each state lie together, in the order of their ids.
