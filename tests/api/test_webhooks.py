@@ -12,7 +12,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from kaskad.actions import webhooks
+from kaskad.actions import alarm_book, webhooks
+from kaskad.actions.alarms import FAILED, alarms
 from kaskad.actions.office import Office
 from kaskad.config import Settings
 from kaskad.domain.errors import Invalid
@@ -191,6 +192,28 @@ def test_a_great_many_are_told_again_by_pieces_and_each_once(api, got, monkeypat
     monkeypatch.setattr(webhooks, "AT_ONCE", 3)
     monkeypatch.setattr(Office, "write", and_in_vain)
     assert webhooks.replay(office, number) == 7 and pieces == [3, 3, 1]
+
+
+def test_an_alarm_stands_until_what_is_told_again_was_taken(api, got, monkeypatch):
+    monkeypatch.setattr(herald, "SCHEDULE_MS", (3_600_000,))
+    got.answer = lambda _: 503
+    office, number, other = api.service.office, subscribe(api, got), subscribe(api, got)
+
+    def away() -> set[str]:
+        return {each.name for each in alarms(office) if each.kind == "webhook"} & {str(number), str(other)}
+
+    lay_by(office, other, 1, 1)
+    lay_by(office, number, 1, FAILED)
+    assert away() == {str(number)}, "once is not away yet"
+    alarm_book.sync(office)
+    assert webhooks.replay(office, number) == 1 and away() == {str(number)}
+    got.waits_for(1)
+    until(lambda: api.get(f"/webhooks/{number}/deliveries")["items"][0]["attempts"] == 1)
+    assert away() == {str(number)}, "of its new attempts this was the first"
+    got.answer = lambda _: 204
+    until(lambda: webhooks.replay(office, number) == 1)
+    state_of(api, number, delivered=1)
+    assert away() == set()
 
 
 def test_what_is_tried_in_some_seconds_anyway_is_no_unknown_message(api, got, shop):

@@ -13,6 +13,7 @@ from kaskad.actions.winners import undone
 from kaskad.domain.errors import Conflict
 from kaskad.domain.worded import worded
 from kaskad.store import accounts as account_store
+from kaskad.store import alarms as alarm_store
 from kaskad.store import canaries, uneven_lots, version_canaries, webhooks, winners
 from kaskad.store import cascades as store
 from kaskad.store import guards as guard_store
@@ -118,12 +119,18 @@ def _of_canaries(office: Office) -> Iterator[Alarm]:
 def _of_webhooks(office: Office) -> Iterator[Alarm]:
     """Yield the subscribers that are away: what is to be told waits, or will not be told any more."""
     with office.read() as tx:
-        waiting = {row[0]: row[1] for row in tx.all("failing_webhooks", attempts=FAILED)}
+        began = {row.name: row.began_at for row in alarm_store.standing(tx) if row.kind == "webhook"}
+        failing = {row[0]: row[1:] for row in tx.all("failing_webhooks")}
         for one in webhooks.all_webhooks(tx, office.vault):
+            name = str(one.id)
             if one.disabled_why and not one.enabled:
-                yield Alarm("webhook", str(one.id), one.disabled_why)
-            elif one.enabled and one.id in waiting:
-                yield Alarm("webhook", str(one.id), waiting[one.id])
+                yield Alarm("webhook", name, one.disabled_why)
+            elif one.enabled and one.id in failing:
+                answer, attempts, oldest_at = failing[one.id]
+                # What is told again has all its attempts anew, and has not come through by that: an alarm
+                # stands until what waited before it was raised has been taken.
+                if attempts >= FAILED or oldest_at <= began.get(name, -1):
+                    yield Alarm("webhook", name, answer)
 
 
 def _of_cascades(office: Office) -> Iterator[Alarm]:

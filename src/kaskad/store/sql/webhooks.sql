@@ -55,8 +55,11 @@ SELECT k.webhook_id, k.message_id, k.type, k.body, k.now, k.now
 ON CONFLICT (webhook_id, message_id) DO NOTHING;
 
 -- name: failing_webhooks
--- Webhooks for which something waits that was tried so often in vain, with the last answer.
-SELECT webhook_id, max(answer) FROM deliveries WHERE next_at IS NOT NULL AND attempts >= :attempts GROUP BY webhook_id;
+-- Webhooks for which something waits that was tried in vain, with the last answer, how often, and since when the
+-- oldest of it waits. What is told again has its answer still, and was tried 0 times.
+SELECT webhook_id, max(answer), max(attempts), min(created_at) FROM deliveries
+ WHERE next_at IS NOT NULL AND (attempts > 1 OR answer <> '')
+ GROUP BY webhook_id;
 
 -- name: due_delivery
 SELECT 1 FROM deliveries WHERE webhook_id = :webhook_id AND next_at <= :now LIMIT 1;
