@@ -16,6 +16,7 @@ from msgspec import Struct
 from kaskad.actions import messages
 from kaskad.actions.names import Names
 from kaskad.actions.office import Office
+from kaskad.analytics.scope import ENDS_FIRST
 from kaskad.domain.consent import ALL_CHANNELS, purpose_of
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import contact_text, run_text
@@ -104,7 +105,7 @@ def ids_of(office: Office, wanted: Wanted) -> Iterator[list[int]]:
     if wanted.segment and wanted.list_name:
         raise Invalid([worded("Name a segment or a list, not both.")])
     if wanted.since >= wanted.until:
-        raise Invalid([worded("The time ends before it begins: choose a later end.")])
+        raise Invalid([ENDS_FIRST], ["/until"])
     if wanted.contacts:
         return iter([sorted(wanted.contacts)])
     with office.read() as tx:
