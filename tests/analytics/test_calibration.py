@@ -26,3 +26,19 @@ def test_a_verdict_waits_for_launches_enough_and_allows_for_chance():
     assert calibration(launches(20, 80)).verdict == "good" == calibration(launches(20, 70)).verdict
     assert calibration(launches(20, 40)).verdict == "narrow"
     assert calibration(launches(60, 98)).verdict == "wide"
+
+
+def test_what_was_certain_tells_nothing_of_ranges():
+    certain = [Held("entered", 1200, 1200, happened) for happened in (1200, 1100)]
+    assert calibration([certain]).share is None and calibration([certain]).launches == 0
+    told = calibration([[certain[0], Held("reached", 90, 110, 120)]])
+    assert (told.launches, told.share, [one.figure for one in told.figures]) == (1, 0, ["reached"])
+
+
+def test_misses_on_one_side_are_told_once_chance_does_not_explain_them():
+    assert [Counted("cost", 0, 20, n).leans for n in (0, 1, 7, 8)] == [0, 0, 0, 1]
+    assert Counted("cost", 8, 0, 0).leans == -1 and Counted("cost", 15, 9, 15).leans == 0
+    assert Counted("cost", 2, 12, 14).leans == 1 and Counted("cost", 5, 60, 14).leans == 0
+    less = [[Held("reached", 90, 110, 80), Held("cost", 5, 6, 7), Held("silent", 1, 9, 5)]] * 10
+    told = calibration(less)
+    assert (told.below, told.above) == (("reached",), ("cost",))

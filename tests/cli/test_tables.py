@@ -5,10 +5,12 @@ import io
 import pytest
 from rich.console import Console
 
+from kaskad.analytics.calibration import Held, calibration
 from kaskad.cli import backtest, optimize, uplift
 from kaskad.cli.screens.output import table
 from kaskad.cli.screens.prose import tell
 from kaskad.cli.screens.tables import Figures
+from kaskad.web.api.forecasts import CalibrationView
 
 HEAD = ("STEP", "ARRIVE", "MESSAGES", "COST", "PASSED OVER", "")
 PLOT = "      ├─────●────┤      "
@@ -176,3 +178,15 @@ def test_a_backtest_keeps_its_columns_and_its_pictures_at_80(monkeypatch, capsys
     assert head.split() == ["FIGURE", "EXPECTED", "8", "OF", "10", "HAPPENED"] and len(first) <= 80
     assert "├●──────────┤" in first and first.endswith("in the range") and second.strip() == "₸4,176.24"
     assert last == ["Budgets are not counted for these people, as they stand for others."]
+
+
+def test_a_backtest_tells_on_which_side_figures_miss(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "100")
+    whole = calibration([[Held("reached", 90, 110, 80), Held("cost", 5, 6, 7), Held("silent", 5, 6, 7)]] * 10)
+    backtest._print_calibration(
+        CalibrationView.model_validate(whole, from_attributes=True).model_dump(mode="json")
+    )
+    less, more, why = capsys.readouterr().out.rstrip().split("\n")[-3:]
+    assert less == "Reached: less came than expected, again and again; count with less."
+    assert more == "Cost, silent: more came than expected, again and again; count with more."
+    assert why.startswith("Forecasts learn from all that has happened")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import comb
 from typing import Literal
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from kaskad.analytics.intervals import Interval, Share, wilson
 
 TO_HOLD = 0.8  # of the figures: a range goes from P10 to P90
 ENOUGH = 10  # launches; fewer tell nothing
+CHANCE = 0.01  # of misses that lie so unevenly below and above, were either as likely; what is rarer is none
 
 
 class Held(Struct, frozen=True):
@@ -47,11 +49,19 @@ class Counted(Struct, frozen=True):
         """Return how many were looked at."""
         return self.below + self.inside + self.above
 
+    @property
+    def leans(self) -> int:
+        """Return on which side it misses more often than chance explains: -1 below, 1 above, 0 on neither."""
+        missed, fewer = self.below + self.above, min(self.below, self.above)
+        chance = 2 * sum(comb(missed, n) for n in range(fewer + 1)) / 2**missed
+        return (self.above > self.below) - (self.above < self.below) if chance <= CHANCE else 0
+
 
 class Calibration(Struct, frozen=True):
     """What became of the forecasts. Figures of one launch move together, so `believed`, where the share of
     those that hold may truly lie, counts launches. `verdict`: `few` (nothing is known yet), `good`, `narrow`
-    (ranges hold too little: do not lean on them), `wide` (they hold more than they need to)."""
+    (ranges hold too little: do not lean on them), `wide` (they hold more than they need to). What was
+    certain, a range without width, is not counted: it tells nothing of how wide ranges should be."""
 
     launches: int
     whole: Counted
@@ -64,12 +74,24 @@ class Calibration(Struct, frozen=True):
         """Return which part of the figures lies in its range; None: of none."""
         return self.whole.inside / self.whole.of if self.whole.of else None
 
+    @property
+    def below(self) -> tuple[str, ...]:
+        """Return the figures of which less comes than is expected, again and again."""
+        return tuple(one.figure for one in self.figures if one.leans < 0)
+
+    @property
+    def above(self) -> tuple[str, ...]:
+        """Return the figures of which more comes than is expected, again and again."""
+        return tuple(one.figure for one in self.figures if one.leans > 0)
+
 
 def calibration(launches: Sequence[Sequence[Held]]) -> Calibration:
     """Return how the figures of launches that are over lie to their ranges, launch by launch."""
-    told = [one for launch in launches for one in launch]
-    names = list(dict.fromkeys(one.figure for one in told))
-    whole, count = _counted("", told), len(launches)
+    uncertain = [[one for one in launch if one.low < one.high] for launch in launches]
+    told = [one for launch in uncertain for one in launch]
+    known = {one.figure for one in told}
+    names = [name for name in dict.fromkeys(one.figure for each in launches for one in each) if name in known]
+    whole, count = _counted("", told), sum(map(bool, uncertain))
     believed = wilson(Share(round(count * whole.inside / whole.of), count)) if whole.of else None
     return Calibration(
         count, whole, tuple(_counted(name, [one for one in told if one.figure == name]) for name in names),

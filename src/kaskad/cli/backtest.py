@@ -17,6 +17,11 @@ VERDICTS = {
     "narrow": "The ranges hold too little: what happens is less certain than the forecasts say.",
     "wide": "The ranges hold more than they need to: what happens is more certain than the forecasts say.",
 }
+AGAIN = {
+    "below": "%s: less came than expected, again and again; count with less.",
+    "above": "%s: more came than expected, again and again; count with more.",
+}
+SLOWLY = "Forecasts learn from all that has happened, so they follow slowly what changes over time."
 
 
 def register(app: typer.Typer) -> None:
@@ -94,10 +99,13 @@ def _print_calibration(told: dict[str, Any]) -> None:
     count = whole["below"] + whole["inside"] + whole["above"]
     launches = "1 launch that is" if told["launches"] == 1 else f"{told['launches']} launches that are"
     tell(
-        f"{whole['inside']} of {count} figures of {launches} over lie in their "
+        f"{whole['inside']} of {count} uncertain figures of {launches} over lie in their "
         f"range ({told['share']:.0%}; 80% are to).", bold=True,
     )  # fmt: skip
     tell(VERDICTS[told["verdict"]])
+    leaning = [AGAIN[side] % ", ".join(told[side]).capitalize() for side in AGAIN if told[side]]
+    for said in (*leaning, SLOWLY) if leaning else ():
+        tell(said)
 
 
 def _shown(figure: dict[str, Any], number: float) -> str:

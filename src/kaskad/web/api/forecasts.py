@@ -239,6 +239,11 @@ class CalibrationView(View):
     verdict: Annotated[
         str, Field(description="few: nothing is known yet; good; narrow: ranges hold too little; wide.")
     ]
+    below: Annotated[
+        tuple[str, ...],
+        Field(description="Figures that miss their range below it more often than by chance: less comes."),
+    ]
+    above: Annotated[tuple[str, ...], Field(description="Figures of which more comes than is expected.")]
 
 
 class BacktestView(View):

@@ -45,7 +45,8 @@ def forecasts(
         request, look, "forecasts.html", seen=seen, cascade=overview, launches=told, figure=figure,
         choices=[(name, look.word("foretold", name)) for name in known], drawn=_drawn(look, told, figure),
         whole=whole, verdict=look._(VERDICTS[whole.verdict], enough=ENOUGH), sides=_sides(whole),
-        to_hold=TO_HOLD, unknown=[each.version for each in every if not each.figures],
+        less=_named(look, whole.below), more=_named(look, whole.above), to_hold=TO_HOLD,
+        unknown=[each.version for each in every if not each.figures],
     )  # fmt: skip
 
 
@@ -69,6 +70,10 @@ def _drawn(look: Look, told: Sequence[Hindsight], figure: str) -> dict[str, Any]
         "moving": look._("so far"),
     }  # fmt: skip
     return {"rows": rows, "currency": currency, "words": words}
+
+
+def _named(look: Look, figures: Sequence[str]) -> str:
+    return ", ".join(look.word("foretold", each).lower() for each in figures)
 
 
 def _figure(told: Hindsight, name: str) -> Compared | None:
