@@ -60,9 +60,7 @@ class Changes:
         self.marks: list[Row] = []
         self.left_by: list[Row] = []  # messages that a person opted out after, by another way than by them
         self.given_back: set[int] = set()  # contacts of whom goals or returns have been told: engine/returns
-        self._counted: set[RunKey] = (
-            set()
-        )  # runs that reports are to count anew, where nobody remembers these
+        self._counted: set[RunKey] = set()  # runs that reports are to count anew, where nothing is `noted`
         self.told: set[RunKey] = set()  # runs of whose messages something telling is known, not marked yet
         self.refused: dict[RunKey, int] = {}  # runs, and the step whose message was refused at once
         self.decisions: list[Row] = []
