@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -70,86 +70,93 @@ def _read(told: Mapping[str, Any]) -> Policy:
 
 def _wrong(office: Office, policy: Policy) -> list[str]:
     """Return what of a policy can be read and yet not be."""
-    found: list[str] = []
+    return [
+        *_wrong_place(policy),
+        *_wrong_budgets(office, policy),
+        *_wrong_numbers(policy),
+        *_wrong_names(policy),
+        *_wrong_links(policy),
+    ]
+
+
+def _wrong_place(policy: Policy) -> Iterator[str]:
+    """Yield what is wrong with where the sender is."""
     if not is_zone(policy.zone):
-        found.append(worded("zone %(zone)r is not known: write such as Asia/Almaty", zone=policy.zone))
+        yield worded("zone %(zone)r is not known: write such as Asia/Almaty", zone=policy.zone)
     country = policy.country
     if country and not (len(country) == 2 and country.isascii() and country.isalpha() and country.isupper()):
-        found.append(
-            worded("country %(country)r is no code of two capital letters, such as KZ", country=country)
-        )
-    if not 0 <= policy.sunset_days <= 3_650:
-        found.append(
-            worded(
-                "sunset_days %(sunset_days)s is no number of days: write such as 180, or 0 for never",
-                sunset_days=policy.sunset_days,
-            )
-        )
-    if not 0 <= policy.hold_refused_percent <= 100:
-        found.append(
-            worded(
-                "hold_refused_percent %(hold_refused_percent)s is no share: write 1 to 100, or 0 for never",
-                hold_refused_percent=policy.hold_refused_percent,
-            )
-        )
-    kept = (
-        {one.account.name: one.account.prices for one in accounts.listing(office)} if policy.budgets else {}
-    )
+        yield worded("country %(country)r is no code of two capital letters, such as KZ", country=country)
+
+
+def _wrong_budgets(office: Office, policy: Policy) -> Iterator[str]:
+    """Yield which accounts' prices cannot be held against their budgets."""
+    if not policy.budgets:
+        return
+    kept = {one.account.name: one.account.prices for one in accounts.listing(office)}
     rates, today = office.engine.world.rates, office.now() // DAY_MS
     for limit in policy.budgets:
         currency = parse_money(limit.amount).currency
         own = kept.get(limit.account, {}).get("currency", "")
         known = own and rates.find(own, currency, today) is not None
         if limit.account and not known:
-            found.append(
-                worded(
-                    "budgets: there is no account %(name)r whose price is in %(currency)s, or in a "
-                    "currency that a rate brings into it",
-                    name=limit.account,
-                    currency=currency,
-                )
+            yield worded(
+                "budgets: there is no account %(name)r whose price is in %(currency)s, or in a "
+                "currency that a rate brings into it",
+                name=limit.account,
+                currency=currency,
             )
+
+
+def _wrong_numbers(policy: Policy) -> Iterator[str]:
+    """Yield which spans and shares are none."""
+    if not 0 <= policy.sunset_days <= 3_650:
+        yield worded(
+            "sunset_days %(sunset_days)s is no number of days: write such as 180, or 0 for never",
+            sunset_days=policy.sunset_days,
+        )
+    if not 0 <= policy.hold_refused_percent <= 100:
+        yield worded(
+            "hold_refused_percent %(hold_refused_percent)s is no share: write 1 to 100, or 0 for never",
+            hold_refused_percent=policy.hold_refused_percent,
+        )
     for name, per_class, most in (
         ("min_gap_ms", policy.min_gap_ms, MONTH_MS), ("run_gap_ms", policy.run_gap_ms, MONTH_MS),
         ("holdout", policy.holdout, 10_000),
     ):  # fmt: skip
         for kind, value in msgspec.structs.asdict(per_class).items():
             if not 0 <= value <= most:
-                found.append(
-                    worded(
-                        "%(name)s of %(kind)s is a number from 0 to %(most)s, not %(value)s",
-                        name=name,
-                        kind=kind,
-                        most=most,
-                        value=value,
-                    )
+                yield worded(
+                    "%(name)s of %(kind)s is a number from 0 to %(most)s, not %(value)s",
+                    name=name,
+                    kind=kind,
+                    most=most,
+                    value=value,
                 )
     if not 0 <= policy.control.share <= 5_000:
-        found.append(worded("control: a share is from 0 to 5000 of 10 000 (half of all people)"))
+        yield worded("control: a share is from 0 to 5000 of 10 000 (half of all people)")
     if policy.control.since and policy.control.until and policy.control.since >= policy.control.until:
-        found.append(worded("control: it ends before it begins"))
+        yield worded("control: it ends before it begins")
     if not 0 <= policy.window_jitter_ms <= DAY_MS:
-        found.append(worded("window_jitter_ms is a number from 0 to %(most)s", most=DAY_MS))
+        yield worded("window_jitter_ms is a number from 0 to %(most)s", most=DAY_MS)
+
+
+def _wrong_names(policy: Policy) -> Iterator[str]:
+    """Yield which laws and properties of the sender there are not, and which addresses are none."""
     laws = {law.id for law in LAWS}
     for name in policy.set_aside:
         if name not in laws:
-            found.append(worded("There is no law %(name)r: `kaskad doctor law` lists them", name=name))
+            yield worded("There is no law %(name)r: `kaskad doctor law` lists them", name=name)
     for name in policy.tenant:
         if name not in FLAGS:
-            found.append(
-                worded(
-                    "tenant %(name)r is not known: choose from %(known)s", name=name, known=", ".join(FLAGS)
-                )
+            yield worded(
+                "tenant %(name)r is not known: choose from %(known)s", name=name, known=", ".join(FLAGS)
             )
     for text in policy.test_addresses:
         if not _is_address(text):
-            found.append(
-                worded(
-                    "test_addresses: %(text)r is no e-mail address, telephone number or id of a chat",
-                    text=text[:60],
-                )
+            yield worded(
+                "test_addresses: %(text)r is no e-mail address, telephone number or id of a chat",
+                text=text[:60],
             )
-    return found + _wrong_links(policy)
 
 
 def _wrong_links(policy: Policy) -> list[str]:

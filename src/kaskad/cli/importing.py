@@ -18,6 +18,32 @@ KIND = "application/octet-stream"  # what it is shows in its first bytes
 _LOOK_S = 0.25  # between looks at how far it has come
 _RETURNING_S = 60.0  # so long is a server waited for that goes away meanwhile
 
+FILE = Annotated[Path | None, typer.Argument(metavar="FILE", help="CSV, XLSX or JSON Lines.")]
+FROM = Annotated[
+    str, typer.Option("--from", metavar="ACCOUNT", help="Instead of a file: an account of a CRM.")
+]
+LIST = Annotated[str, typer.Option("--list", help="Add them to this list, made where there is none.")]
+COUNTRY = Annotated[str, typer.Option(help="Where numbers without country code are from, such as KZ.")]
+CONSENT = Annotated[
+    str,
+    typer.Option(
+        "--consent-source",
+        "--consent",
+        help="Where everybody agreed of whom no column says otherwise: kept as the proof.",
+    ),
+]
+CONSENT_TEXT = Annotated[str, typer.Option(help="What they agreed to, word for word.")]
+CONSENT_DATE = Annotated[str, typer.Option(help="When they agreed, such as 2026-02-14.")]
+MAP = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="COLUMN=MEANING", help="What a column is, as 'Тел.=phone'; or skip."),
+]
+TYPOS = Annotated[str, typer.Option(help="Addresses at gmial.com and the like: ask (left out), keep, fix.")]
+REJECTED = Annotated[
+    Path | None, typer.Option(help="Write the rows that are left out to this CSV file, with the reason.")
+]
+DRY_RUN = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
@@ -25,40 +51,11 @@ def register(app: typer.Typer) -> None:
 
 
 def bring(
-    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="CSV, XLSX or JSON Lines.")] = None,
-    account: Annotated[
-        str, typer.Option("--from", metavar="ACCOUNT", help="Instead of a file: an account of a CRM.")
-    ] = "",
-    to_list: Annotated[
-        str, typer.Option("--list", help="Add them to this list, made where there is none.")
-    ] = "",
-    country: Annotated[
-        str, typer.Option(help="Where numbers without country code are from, such as KZ.")
-    ] = "",
-    consent: Annotated[
-        str,
-        typer.Option(
-            "--consent-source",
-            "--consent",
-            help="Where everybody agreed of whom no column says otherwise: kept as the proof.",
-        ),
-    ] = "",
-    consent_text: Annotated[str, typer.Option(help="What they agreed to, word for word.")] = "",
-    consent_date: Annotated[str, typer.Option(help="When they agreed, such as 2026-02-14.")] = "",
-    mapping: Annotated[
-        list[str] | None,
-        typer.Option("--map", metavar="COLUMN=MEANING", help="What a column is, as 'Тел.=phone'; or skip."),
-    ] = None,
-    typos: Annotated[
-        str, typer.Option(help="Addresses at gmial.com and the like: ask (left out), keep, fix.")
-    ] = "ask",
-    rejected: Annotated[
-        Path | None, typer.Option(help="Write the rows that are left out to this CSV file, with the reason.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
-    db: DB = "",
+    file: FILE = None, account: FROM = "", to_list: LIST = "", country: COUNTRY = "", consent: CONSENT = "",
+    consent_text: CONSENT_TEXT = "", consent_date: CONSENT_DATE = "", mapping: MAP = None,
+    typos: TYPOS = "ask", rejected: REJECTED = None, dry_run: DRY_RUN = False, db: DB = "",
     as_json: JSON = False,
-) -> None:
+) -> None:  # fmt: skip
     """Bring in people from a file or a CRM: new ones are made, known ones changed, nobody is made twice.
 
     Columns: id, name, email, phone, telegram, whatsapp and other chat ids, zone, language, country, consent

@@ -43,6 +43,13 @@ class Person(Struct, frozen=True, gc=False):
         return contact_scope(self.attributes, self.zone, self.language, self.country)
 
 
+_Addresses = tuple[
+    dict[int, dict[int, Address]],
+    dict[int, int],
+    dict[int, tuple[int, ...]],
+    dict[int, dict[int, list[Address]]],
+    dict[int, list[tuple[int, Address]]],
+]
 NOBODY = Person(None, "", "", False, {})
 
 
@@ -79,13 +86,43 @@ def look(
         row[0]: Person(row[1], row[2] or "", row[3] or "", bool(row[4]), _decode(row[5]))
         for row in tx.among("look_contacts", ids)
     }
+    meant = {run.contact_id for version, run in entering if version.cascade.to}
+    addresses, bits, preferred, several, every = _addresses(tx, ids, picky, meant)
+    consents: dict[int, list[ConsentRow]] = defaultdict(list)
+    for row in tx.among("look_consents", ids):
+        consents[row[0]].append(
+            ConsentRow(bool(row[1]), row[2], row[3], row[4], row[5], row[6], bool(row[7]), row[8])
+        )
+    since = touches_since(versions, now)
+    touches = {} if since is None else touches_of(tx, ids, since)
+    triggered = [run for version, run in entering if version.uses_trigger]
+    watched = sorted({run.contact_id for version, run in entering if version.uses_events})
+    return Look(
+        people,
+        addresses,
+        bits,
+        preferred,
+        consents,
+        touches,
+        properties_of(tx, triggered),
+        _events(tx, watched) if watched else {},
+        several,
+        _standing(tx, entering, now),
+        _heard(tx, entering, windowed) if windowed else {},
+        rhythms.of_contacts(tx, sorted({run.contact_id for version, run in entering if version.best_hours})),
+        every,
+    )
+
+
+def _addresses(
+    tx: Transaction, ids: Sequence[int], picky: Container[int], meant: Iterable[int]
+) -> _Addresses:  # fmt: skip
+    """Return the addresses of contacts, as `Look` has them; `meant`: of these the event says which."""
     addresses: dict[int, dict[int, Address]] = defaultdict(dict)
     bits: dict[int, int] = defaultdict(int)
     wishes: dict[int, list[tuple[int, int]]] = defaultdict(list)
     several: dict[int, dict[int, list[Address]]] = defaultdict(lambda: defaultdict(list))
-    every: dict[int, list[tuple[int, Address]]] = {
-        run.contact_id: [] for version, run in entering if version.cascade.to
-    }
+    every: dict[int, list[tuple[int, Address]]] = {contact_id: [] for contact_id in meant}
     doubles: set[int] = set()  # contacts with several addresses of a channel
     rows = tx.among("look_addresses", ids)
     for contact_id, channel, value, health, shared, preferred, _, _ in rows:
@@ -102,30 +139,8 @@ def look(
         bits[contact_id] |= (1 | health << 1 | shared << 3) << channel * 4
     if doubles:
         _prefer_answered(tx, [row for row in rows if row[0] in doubles], addresses)
-    consents: dict[int, list[ConsentRow]] = defaultdict(list)
-    for row in tx.among("look_consents", ids):
-        consents[row[0]].append(
-            ConsentRow(bool(row[1]), row[2], row[3], row[4], row[5], row[6], bool(row[7]), row[8])
-        )
-    since = touches_since(versions, now)
-    touches = {} if since is None else touches_of(tx, ids, since)
-    triggered = [run for version, run in entering if version.uses_trigger]
-    watched = sorted({run.contact_id for version, run in entering if version.uses_events})
-    return Look(
-        people,
-        addresses,
-        bits,
-        {contact_id: tuple(channel for _, channel in sorted(own)) for contact_id, own in wishes.items()},
-        consents,
-        touches,
-        properties_of(tx, triggered),
-        _events(tx, watched) if watched else {},
-        several,
-        _standing(tx, entering, now),
-        _heard(tx, entering, windowed) if windowed else {},
-        rhythms.of_contacts(tx, sorted({run.contact_id for version, run in entering if version.best_hours})),
-        every,
-    )
+    orders = {contact_id: tuple(channel for _, channel in sorted(own)) for contact_id, own in wishes.items()}
+    return addresses, bits, orders, several, every
 
 
 def _prefer_answered(
