@@ -4,7 +4,9 @@ import shlex
 
 import pytest
 
+from kaskad.cli import root
 from kaskad.cli.root import run
+from kaskad.cli.screens.typed import named
 
 BASKET = """
 cascade: basket
@@ -69,6 +71,8 @@ def typed(api):
             "account add other --provider smtp --set host=x --set sender=a@example.org --price much",
             "--price: 'much' is not an amount: write a number and a currency",
         ),
+        ("event send buy --contact c1 --at gestern", "--at: Write an instant with its zone, such as"),
+        ("webhook add https://example.org/ --event rumours", "--event: It is one of 'run.entered'"),
         ("form add x --text ru:Ja --for fun", "--for: It is one of 'advertising'"),
         ("task close task_1_1_1_1 callback_at", "--at: Give `call_back_at` with callback_at"),
         ("task close task_1_1_1_1 maybe", "RESULT: It is one of 'reached_agreed'"),
@@ -107,3 +111,9 @@ def test_a_wrong_word_is_told_as_it_was_typed(typed, capsys, tmp_path, words, to
     said = capsys.readouterr().err
     assert any(line.startswith(f"kaskad: {told}") for line in said.splitlines()), said
     assert "Traceback" not in said
+
+
+def test_a_place_of_which_nothing_was_typed_is_told_once():
+    assert named("price: price: 'x' is none", root._command(), ["phones", "open"]) == "price: 'x' is none"
+    assert named("steps/0/channel: x", root._command(), ["cascade", "test"]) == "steps/0/channel: x"
+    assert named("rows: x", root._command(), []) == "rows: x"

@@ -61,7 +61,7 @@ def drop(office: Office, name: str) -> None:
     if any(one.name == name for one in starters()):
         raise Invalid([worded("%(name)r comes with Kaskad and stays.", name=name)])
     if not office.write(lambda tx: sites.drop_ranges(tx, name)):
-        raise NotFound(worded("There is no list %(name)r: `kaskad hits ranges` shows them.", name=name))
+        raise NotFound(worded("There is no list %(name)r: `kaskad hits ranges list` shows them.", name=name))
     office.reload()
 
 

@@ -19,7 +19,7 @@ from kaskad.engine.standard_webhooks import problem_of
 from kaskad.web.auth import Keys
 from kaskad.web.body import read_body
 from kaskad.web.intake import Durable, Intake
-from kaskad.web.problems import Problem, escape, problem
+from kaskad.web.problems import INSTANT, Problem, escape, problem
 
 LIMIT = 5_000_000
 AT_ONCE = 10_000
@@ -163,7 +163,8 @@ def _find_in(value: object, struct: type[Struct], pointer: str) -> list[Problem]
             try:
                 msgspec.convert(value[name], spec.type)
             except msgspec.ValidationError as error:
-                found.append(Problem(str(error), f"{pointer}/{name}"))
+                said = f"{INSTANT}." if "RFC3339" in str(error) else str(error)
+                found.append(Problem(said, f"{pointer}/{name}"))
     for name in value.keys() - known.keys():
         told = f"There is no such field; the fields are {', '.join(known)}."
         found.append(Problem(told, f"{pointer}/{escape(str(name))}"))

@@ -207,4 +207,4 @@ def rates_of(
             each = ", ".join(f"1 {name} = {Decimal(value):.8g}" for name, value in sorted(told.items()))
             yield f"{begins} at the rates of the days, on average: {each}."
     if len(amounts) > 1:
-        yield "What has no rate for its day stands apart: `kaskad rates` tells which."
+        yield "What has no rate for its day stands apart: `kaskad rates show` tells which."

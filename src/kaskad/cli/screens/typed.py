@@ -32,6 +32,7 @@ def named(problem: str, root: TyperGroup, arguments: Sequence[str]) -> str:
         names = [part for part in re.split(r"[./]", place) if not part.isdigit()]
         if len(names) <= _DEEPEST and names and names[0] != "steps" and (option := _option(names, command)):
             return f"{option}: {found['what'].removeprefix(f'{names[-1]}: ')}"
+        problem = f"{place}: {found['what'].removeprefix(f'{place}: ')}"
     option = _typed_for(problem, command, arguments)
     return f"{option}: {problem}" if option else problem
 
