@@ -146,6 +146,8 @@ def test_what_is_taken_out_is_typed_whole_and_by_period(office, monkeypatch):
     assert table(office, Data.CONTACTS).column("seed").to_pylist() == [False] * 3
     assert table(office, Data.DECISIONS).num_rows >= 1
     messages = table(office, What.MESSAGES)
+    told = [(one["cost"], one["price"]) for one in messages.to_pylist() if one["channel"] == "email"]
+    assert told == [(Decimal("0.25"), Decimal("0.25"))] * 3, "as in reports, where no service told another"
     assert messages.num_rows >= 3 and messages.schema.field("cost").type == pa.decimal128(18, 3)
     assert table(office, What.CONSENTS).num_rows == 3 and table(office, What.PEOPLE).num_rows == 3
 

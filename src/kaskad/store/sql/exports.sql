@@ -31,11 +31,10 @@ SELECT contact_id, id, name, at, properties FROM events
 
 -- name: export_messages
 -- Messages that were submitted in a time, and skips of steps in runs that were entered in it; the columns are those
--- of messages_of_contact.
+-- of messages_of_contact, but that the cost is that of reports: the price of what has left, where nobody told another.
 SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.account_id, m.reason, m.variant, m.not_before,
        m.submitted_at, m.sent_at, m.price,
-       CASE WHEN m.spent IS NULL THEN m.cost ELSE m.spent + coalesce(m.cost,
-            CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN m.price ELSE 0 END) END,
+       coalesce(m.spent, 0) + coalesce(m.cost, CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN m.price ELSE 0 END),
        m.attempt, r.cascade_id, r.version_id
   FROM messages m JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
  WHERE m.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
