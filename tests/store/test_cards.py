@@ -50,9 +50,13 @@ def test_addresses_and_external_ids_are_found_by_how_they_begin(db: Database) ->
         assert [card.id for card in cards.page(tx, said="a", country="", after=ids[0], limit=1)] == ids[1:2]
 
 
+FAR = {1, 30, 51, 53, 55, 58}  # those who are called so are not near one another
+
+
 def _one_of_many(number: int) -> Contact:
     name = "Anna Kim" if number % 3 == 0 else "Kimberly" if number % 7 == 0 else "Bob"
     mail, phone = "kim" if number % 4 == 0 else "bob", "77" if number % 2 else "79"
+    mail = "far" if number in FAR else mail
     own = "kim" if number % 5 == 0 else "77" if number % 6 == 2 else "x"
     return Contact(
         external_id=f"{own}-{number}", country="KZ" if number % 2 else "RU",
@@ -62,12 +66,15 @@ def _one_of_many(number: int) -> Contact:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("near", "many"), [(1, 3), (7, 50), (50, 10), (4_096, 20_000)])
+@pytest.mark.parametrize(
+    ("near", "many", "crowd"), [(1, 3, 0), (7, 50, 5), (50, 10, 90), (4_096, 20_000, 20_000)]
+)
 def test_a_page_of_many_is_that_of_all_who_are_found(
-    db: Database, near: int, many: int, monkeypatch: pytest.MonkeyPatch
+    db: Database, near: int, many: int, crowd: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cards, "NEAR", near)
     monkeypatch.setattr(cards, "MANY", many)
+    monkeypatch.setattr(cards, "CROWD", crowd)
     with db.write() as tx:
         ids = save(tx, KEY, [_one_of_many(number) for number in range(60)], NOW).ids
         tx.script(
@@ -76,15 +83,17 @@ def test_a_page_of_many_is_that_of_all_who_are_found(
         )
     names = {n for n in range(60) if n % 3 == 0 or n % 4 == 0 or n % 5 == 0 or n % 7 == 0 or n == 1} - {12}
     sevens = {n for n in range(60) if n % 2 or (n % 5 and n % 6 == 2)}
-    wanted = {"kim": names, "+77": set(range(1, 60, 2)), "77": sevens, "901": set(), "x-59": {59}}
+    wanted = {"kim": names, "+77": set(range(1, 60, 2)), "77": sevens, "901": set(), "x-59": {59}, "far": FAR}
     with db.read() as tx:
         for said, numbers in wanted.items():
             for country in ("", "KZ", "DE"):
                 own = sorted(ids[n] for n in numbers if not country or (n % 2 and country == "KZ"))
-                walked, after = [], 0
-                while some := cards.page(tx, said=said, country=country, after=after, limit=1):
-                    walked, after = walked + [each.id for each in some], some[-1].id
-                assert walked == own == found(tx, said, country), said
+                for limit in (1, 3):
+                    walked, after = [], 0
+                    while some := cards.page(tx, said=said, country=country, after=after, limit=limit):
+                        assert len(some) <= limit
+                        walked, after = walked + [each.id for each in some], some[-1].id
+                    assert walked == own == found(tx, said, country), said
 
 
 def test_a_card_tells_everything(db: Database) -> None:

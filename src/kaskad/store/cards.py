@@ -104,6 +104,7 @@ class KnownOptIn(Struct, frozen=True):
 
 
 NEAR = 4_096  # contacts that are looked through first: where many are meant, a page of them is there
+CROWD = 20_000  # addresses that begin so: to gather whose they are takes longer than to look on
 MANY = 20_000  # of a country, looked through before all who are meant are found wherever they are
 
 _object = msgspec.json.Decoder(dict[str, Any]).decode
@@ -129,11 +130,35 @@ def page(tx: Transaction, *, said: str, country: str, after: int, limit: int) ->
         "said": said.strip(), "said_end": said.strip() + LAST, "folded": folded, "folded_end": folded + LAST,
         "phone": phone, "phone_end": phone and phone + LAST,
     }  # fmt: skip
-    until = after + max(NEAR, 16 * limit)
-    rows = tx.all("search_cards_near", until=until, **found)
-    if len(rows) < limit and until < ((tx.one("last_contact") or (None,))[0] or 0):
-        rows = _far(tx, found)
-    return [_card(row) for row in rows]
+    return [_card(row) for row in _meant(tx, found)]
+
+
+def _meant(tx: Transaction, found: dict[str, Any]) -> list[Row]:
+    """Return a page of who is meant: of who is near; else all are found, unless they are a crowd.
+
+    A crowd is looked for further on, in ranges that grow: the first of it may have come late.
+    """
+    after, limit = found["after"], found["limit"]
+    span = max(NEAR, 16 * limit)
+    rows = tx.all("search_cards_near", until=after + span, **found)
+    last = (tx.one("last_contact") or (None,))[0] or 0
+    if len(rows) == limit or after + span >= last:
+        return rows
+    if found["country"] or not _crowd(tx, found):
+        return _far(tx, found)
+    while len(rows) < limit and after + span < last:
+        after, span = after + span, 4 * span
+        rest = found | {"after": after, "limit": limit - len(rows)}
+        rows += tx.all("search_cards_near", until=after + span, **rest)
+    return rows
+
+
+def _crowd(tx: Transaction, found: dict[str, Any]) -> bool:
+    """Return whether so many addresses begin so that to gather whose they are takes long."""
+    ends = (found["folded"], found["folded_end"]), (found["phone"], found["phone_end"])
+    return any(
+        tx.one("addresses_so", said=said, said_end=end, many=CROWD) is not None for said, end in ends if said
+    )
 
 
 def _far(tx: Transaction, found: dict[str, Any]) -> list[Row]:

@@ -57,6 +57,12 @@ SELECT id, external_id, zone, language, country, tracking, attributes, created_a
           AND /* sqlite: instr */ /* postgresql: strpos */ (' ' || folded, ' ' || :folded) > 0)
  ORDER BY id LIMIT :limit;
 
+-- name: addresses_so
+-- Whether more than so many addresses begin so.
+SELECT 1 FROM /* sqlite: address_book */ /* postgresql: addresses */
+ WHERE /* sqlite: value >= :said AND value < :said_end */ /* postgresql: value ~>=~ :said AND value ~<~ :said_end */
+ LIMIT 1 OFFSET :many;
+
 -- name: of_country
 -- The first contacts of a country after one.
 SELECT id FROM contacts WHERE id > :after AND country = :country AND erased_at IS NULL ORDER BY id LIMIT :limit;
