@@ -77,6 +77,10 @@ def test_views_say_what_the_report_says_and_every_column_is_described(either):
         whole = told.cost[name] / digits
         assert float(sum(one["cost"] for one in view(stage, "costs") if one["currency"] == name)) == whole > 0
         assert float(sum(one["cost"] for one in view(stage, "messages") if one["currency"] == name)) == whole
+    sums = [
+        one[name] for part in ("costs", "messages") for one in view(stage, part) for name in ("price", "cost")
+    ]
+    assert all(len(str(one).partition(".")[2]) <= 3 for one in sums if one is not None), sums
     messages = view(stage, "messages")
     bounced = next(
         one for one in messages if one["contact"] == f"con_{people[1]}" and one["step_id"] == "letter"
