@@ -31,10 +31,14 @@ _Codes: TypeAlias = Callable[
 
 
 class _Deeds(Struct, frozen=True, array_like=True):
-    """Deeds under one word: whose (from the first of the block), when (from `first`), their codes."""
+    """Deeds under one word, the earliest first: whose (from the first of the block), how long after the one
+    before (the first at `first`), and their codes, where there are any.
+
+    So they take half the room of instants, and those of a time lie together.
+    """
 
     contacts: Packed
-    at: Packed
+    gaps: Packed
     codes: Packed
     first: int
 
@@ -56,9 +60,11 @@ def pack_block(tx: Transaction, block: int) -> Iterator[tuple[str, int, int, byt
     for cascade_id, contact_id, at, kind in tx.all("reactions_within", **span):
         of[REACTED, cascade_id].append((contact_id, at, kind))
     for (word, cascade_id), rows in of.items():
-        contacts, at, codes = np.array(rows, np.int64).T
-        first = int(at.min())
-        packed = _Deeds(pack(contacts - block * BLOCK), pack(at - first), pack(codes), first)
+        told = np.array(rows, np.int64).T
+        contacts, at, codes = told[:, np.argsort(told[1], kind="stable")]
+        gaps = np.diff(at, prepend=at[0])
+        kinds = codes if codes.any() else codes[:0]
+        packed = _Deeds(pack(contacts - block * BLOCK), pack(gaps), pack(kinds), int(at[0]))
         yield word, cascade_id, block, _encode(packed)
 
 
@@ -111,11 +117,12 @@ class Deeds:
         for block, data in self._tx.all("deed_columns", word=kept, cascade_id=cascade_id):
             if block in self._made:
                 deeds = _decode(data)
-                at = unpack(deeds.at)
-                chosen = (at > after - deeds.first) & (at <= until - deeds.first)
+                at = np.cumsum(unpack(deeds.gaps), dtype=np.int64) + deeds.first
+                within = slice(*np.searchsorted(at, [after, until], "right"))
+                contacts = unpack(deeds.contacts)[within]
                 if codes is not None:
-                    chosen &= codes(unpack(deeds.codes).astype(np.int64))
-                marks.setdefault(block, np.zeros(BLOCK, np.bool_))[unpack(deeds.contacts)[chosen]] = True
+                    contacts = contacts[codes(unpack(deeds.codes)[within].astype(np.int64))]
+                marks.setdefault(block, np.zeros(BLOCK, np.bool_))[contacts] = True
         found = [np.flatnonzero(marks[block]) + block * BLOCK for block in sorted(marks)]
         return np.concatenate(found) if found else np.zeros(0, np.int64)
 
