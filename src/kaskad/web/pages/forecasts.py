@@ -73,7 +73,7 @@ def _drawn(look: Look, told: Sequence[Hindsight], figure: str) -> dict[str, Any]
 
 
 def _named(look: Look, figures: Sequence[str]) -> str:
-    return ", ".join(look.word("foretold", each).lower() for each in figures)
+    return ", ".join(look._("“%(name)s”", name=look.word("foretold", each)) for each in figures)
 
 
 def _figure(told: Hindsight, name: str) -> Compared | None:
