@@ -119,6 +119,8 @@ def test_a_webhook_is_added_tried_out_and_told_again(site):
             )
             assert post(client, f"{path}/replay", message="msg_1").headers["location"] == path
             assert webhooks.get(office, hook.webhook.id).given_up == 0
+            post(client, f"{path}/replay")  # there is none, or it is under way
+            assert "None is told again" in client.get(path).text
             both = {"url": url, "types": ["run.entered", "run.finished"], "enabled": ""}
             post(client, path, **both)
             changed = webhooks.get(office, hook.webhook.id).webhook
