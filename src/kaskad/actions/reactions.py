@@ -40,6 +40,7 @@ def reactions_of_parts(
     """Return the same for so many parts of the people; `part_of` tells of a contact which one it is in."""
     waited: list[dict[int, list[Waited]]] = [{} for _ in range(count)]
     people: list[dict[int, None]] = [{} for _ in range(count)]
+    now = office.now()
     with office.read() as tx:
         versions = versions_of(tx, slug)
         known = {}
@@ -57,7 +58,7 @@ def reactions_of_parts(
             people[part][contact_id] = None
             if version_id in known:
                 numbers, successes = known[version_id]
-                _take(waited[part], list(run), numbers, successes, office.now())
+                _take(waited[part], list(run), numbers, successes, now)
     return [Reactions(each, tuple(some)) for each, some in zip(waited, people, strict=True)]
 
 
@@ -70,17 +71,19 @@ def _take(
     It is watched until the person reacts to it even so, or to another message, or the run is over.
     """
     masks = [successes.get((one.step, one.channel), 0) for one in run]
-    reacted_at = [
-        min((at for kind, at in one.facts if 1 << kind & mask), default=None)
-        for one, mask in zip(run, masks, strict=True)
-    ]
+    reacted_at = [_reacted_at(one, mask) if one.facts else None for one, mask in zip(run, masks, strict=True)]
+    some = any(at is not None for at in reacted_at)  # mostly nobody has
     for n, one in enumerate(run):
         if one.step not in numbers or not masks[n]:
             continue
         over, success = one.finished_at or now, reacted_at[n]
         until = run[n + 1].sent_at if n + 1 < len(run) else over
-        others = [at for k, at in enumerate(reacted_at) if k != n and at is not None and at > one.sent_at]
-        watched = max(until, min([over, *others]))
+        others = (
+            [at for k, at in enumerate(reacted_at) if k != n and at is not None and at > one.sent_at]
+            if some
+            else []
+        )
+        watched = max(until, min(over, *others)) if others else max(until, over)
         reacted, late = (success is not None and success <= end for end in (until, watched))
         elsewhere = not late and bool(others) and min(others) <= over
         found = Waited(
@@ -90,6 +93,12 @@ def _take(
         )  # fmt: skip
         for number in numbers[one.step]:
             waited.setdefault(number, []).append(found)
+
+
+def _reacted_at(one: Sent, mask: int) -> int | None:
+    """Return when the first of these facts of a message was."""
+    times = [at for kind, at in one.facts if 1 << kind & mask]
+    return min(times) if times else None
 
 
 def _hours(since: int, until: int) -> float:

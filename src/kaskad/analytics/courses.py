@@ -216,10 +216,11 @@ def worth_each(
             found[entry.course_id, entry.value] += sign
     known = parts(tx, {course_id for course_id, _ in found}, changed.courses)
     arms: dict[int, Counter[int]] = {0: Counter(), 1: Counter()}
+    shapes = {each: next(part for part in own if isinstance(part, Shape)) for each, own in known.items()}
+    arm_of = {each: arms[shape.holdout] for each, shape in shapes.items() if shape.of_the_lot}
     for (course_id, value), count in found.items():
-        shape = next(part for part in known[course_id] if isinstance(part, Shape))
-        if shape.of_the_lot:
-            arms[shape.holdout][value] += count
+        if course_id in arm_of:
+            arm_of[course_id][value] += count
     return arms
 
 
