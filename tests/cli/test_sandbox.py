@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from ruamel.yaml import YAML
 
+from kaskad.cli import phones
 from kaskad.cli.root import run
 from support.faults import free_port
 
@@ -73,3 +74,15 @@ def test_what_cannot_be_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert run(["sandbox", "--profile", str(habits)]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert run(["sandbox", "--accounts", "--port", "0"]) == 2
+
+
+def test_phones_of_a_sandbox_whose_server_does_not_run_are_told_without_an_address(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = {"open": True, "url": "", "accounts": ["mail", "sms"]}
+    phones._say(told, False)
+    phones._say({**told, "url": "http://127.0.0.1:8025"}, False)
+    assert capsys.readouterr().out.splitlines() == [
+        "The sandbox is open: phones are there while `kaskad serve` runs, accounts mail, sms.",
+        "The sandbox is open: phones at http://127.0.0.1:8025, accounts mail, sms.",
+    ]

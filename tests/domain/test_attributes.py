@@ -68,6 +68,7 @@ def test_what_does_not_fit_is_refused_with_a_reason(name, value, why):
 def test_a_declaration_is_checked():
     assert problems_of(TIER) == []
     assert len(problems_of(Attribute(type=Type.CHOICE, currency="KZT", labels={"de": "x"}))) == 3
+    assert "'XXQ' is no currency known here" in problems_of(Attribute(type=Type.MONEY, currency="XXQ"))[0]
 
 
 def comparing(condition: str) -> list[str]:

@@ -52,9 +52,14 @@ def history(db: DB = "", as_json: JSON = False) -> None:
         typer.echo(as_text(found))
         return
     rows = [
-        (one["kind"], one["name"], one["began_at"], one["over_at"] or "stands", _told(one)) for one in found
+        (one["kind"], one["name"], _at(one["began_at"]), _at(one["over_at"] or "stands"), _told(one))
+        for one in found
     ]
-    typer.echo(table(("KIND", "ABOUT", "BEGAN", "OVER", "TOLD"), rows) if rows else "There were none.")
+    typer.echo(table(("KIND", "ABOUT", "BEGAN, UTC", "OVER", "TOLD"), rows) if rows else "There were none.")
+
+
+def _at(instant: str) -> str:
+    return instant[:16].replace("T", " ")
 
 
 def ways(db: DB = "", as_json: JSON = False) -> None:

@@ -210,7 +210,7 @@ def rfm(
     told = _call(db, "PUT", "/rfm", rule) if event else _call(db, "GET", "/rfm")
     words = [
         f"{told['customers']} contacts have an event {' or '.join(told['events'])} of {told['days']} "
-        f"days; money is {told['property']}. Counted {told['counted_at'][:16]}."
+        f"days; money is {told['property']}. Counted {told['counted_at'][:16].replace('T', ' ')} UTC."
     ]
     if told["purchases"]:
         edges = zip(range(1, 5), told["days_since"][::-1], told["purchases"], told["money"], strict=True)

@@ -67,6 +67,7 @@ def _say(told: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(as_text(told))
     elif told["open"]:
-        typer.echo(f"The sandbox is open: phones at {told['url']}, accounts {', '.join(told['accounts'])}.")
+        where = f"phones at {told['url']}" if told["url"] else "phones are there while `kaskad serve` runs"
+        typer.echo(f"The sandbox is open: {where}, accounts {', '.join(told['accounts'])}.")
     else:
         typer.echo("The sandbox is closed: `kaskad phones open` opens it.")

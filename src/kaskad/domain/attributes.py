@@ -15,6 +15,7 @@ from msgspec import Struct
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.condition import Compare, Condition, Date, Exists, Items, Literal, Name, Node, Now, walk
 from kaskad.domain.condition_values import number, read_instant
+from kaskad.domain.money import DIGITS
 from kaskad.domain.worded import worded
 
 SETTING = "attributes"  # the table of settings has them under this name
@@ -91,6 +92,9 @@ def problems_of(attribute: Attribute) -> list[str]:
         found.append(worded("Choices belong to the type choice, and that needs some."))
     if (attribute.type is Type.MONEY) != bool(attribute.currency):
         found.append(worded("A currency belongs to the type money, and that needs one."))
+    elif attribute.currency and attribute.currency not in DIGITS:
+        code = attribute.currency
+        found.append(worded("%(code)r is no currency known here: write such as KZT, RUB or EUR.", code=code))
     unknown = [language for language in attribute.labels if language not in LANGUAGES]
     if unknown:
         found.append(

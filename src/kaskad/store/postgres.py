@@ -437,7 +437,7 @@ def _in_words(at: str, error: BaseException) -> KaskadError:
     """Return what a driver's error means; `at` is the database's name."""
     while isinstance(error, errors.PipelineAborted) and isinstance(error.__context__, psycopg.Error):
         error = error.__context__  # a pipeline that is left tells of the statements after the one that failed
-    what = str(error).strip()
+    what = " ".join(str(error).split())  # libpq tells in lines
     match error:
         case errors.DiskFull() | errors.OutOfMemory():
             return Full(f"{at} has no room left ({what}): make room there. Nothing is lost.")
