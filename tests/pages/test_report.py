@@ -11,6 +11,7 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from kaskad.actions import mailboxes, uplift
+from kaskad.analytics.calibration import Held, calibration
 from kaskad.cli.root import run
 from kaskad.domain.errors import Conflict
 from kaskad.domain.terms import Kind
@@ -19,6 +20,7 @@ from kaskad.store.cascades import by_slug
 from kaskad.store.contacts import Contact, upsert
 from kaskad.store.suppressions import hash_key
 from kaskad.web import soon
+from kaskad.web.pages.figures import Figures
 from support.counted import counting_held
 from support.effects import TRIED, put_tried
 from support.faults import until
@@ -318,6 +320,20 @@ def test_no_page_counts_while_it_is_asked_for(site, monkeypatch):
     with site.client("marketer") as client:
         assert "being counted" not in client.get("/settings/caps").text
         assert [client.get(path).status_code for path in pages] == [200] * len(pages)
+
+
+def test_forecasts_name_the_figures_that_miss_on_one_side(site, monkeypatch):
+    path, whole = "/cascades/news/forecasts", calibration(
+        [[Held("reached", 90, 110, 80), Held("cost", 5, 6, 7), Held("entered", 9, 9, 9)]] * 10
+    )  # fmt: skip
+    with site.client("viewer") as client, monkeypatch.context() as patch:
+        assert "again and again" not in client.get(path).text
+        patch.setattr(Figures, "calibration", lambda self, office: lambda: whole)
+        page = client.get(path).text
+        assert "Less came than expected, again and again: “react”. Count with less." in page
+        assert "More came than expected, again and again: “cost”. Count with more." in page
+        russian = client.get(path, headers={"Accept-Language": "ru"}).text
+        assert "Раз за разом выходит меньше, чем ожидалось: «отреагируют»." in russian
 
 
 def test_a_launch_is_asked_about_by_what_runs_now(site, monkeypatch):
