@@ -41,6 +41,8 @@ ASKED = (
     "/contacts?reachable=sms",
     "/contacts?segment=inactive-90",
     "/contacts?list=staff",
+    "/api/v1/contacts?q=p&country=NU",
+    "/api/v1/runs?cascade=order&outcome=opted_out",
     "/cascades/sale/people?figure=reacted&step=sms&channel=sms",
     "/cascades/sale/figures?channel=sms",
     "/cascades/sale/figures?step=letter&variant=long",
