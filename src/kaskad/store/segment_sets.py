@@ -38,6 +38,7 @@ from kaskad.domain.condition_kept import ANY, CHANNELS, OUTCOMES, REACTIONS, Kno
 from kaskad.domain.rfm import BANDS, DAY_MS, Rfm, RfmRule
 from kaskad.store import deed_columns
 from kaskad.store.db import Transaction
+from kaskad.store.segment_blocks import BLOCK
 from kaskad.store.segment_columns import EXACT, Block, Coded, Flags, Integers
 
 Asker: TypeAlias = Callable[[Node, Sequence[int]], Sequence[int]]
@@ -219,7 +220,13 @@ class _Sets:
                                   Known().has(node, now))  # fmt: skip
         ids, holders = self._block.ids, self._question.holders(node)
         first, last = np.searchsorted(holders, [ids[0], ids[-1] + 1])
-        return np.isin(ids, holders[first:last])
+        own, room = holders[first:last], int(ids[-1] - ids[0]) + 1
+        if room > BLOCK:  # people of several blocks, as they stand
+            return np.isin(ids, own)
+        held = np.zeros(room, np.bool_)
+        held[own - ids[0]] = True
+        found: Flags = held[ids - ids[0]]
+        return found
 
     # What is asked once for each value
 
