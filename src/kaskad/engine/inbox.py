@@ -31,6 +31,7 @@ from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import MessageKey, RunKey
 from kaskad.store.threads import Heard
 
+_CONTACT = itemgetter(0)
 _MESSAGE = itemgetter(0, 1, 2)  # of a row: its message's key
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _DELIVERED, _DELIVERED_BIT = Kind.DELIVERED.value, Kind.DELIVERED.bit
@@ -200,7 +201,8 @@ class _MessageFacts:
                 plain.append((a.contact_id, a.run_id, a.step, _DELIVERED, a.event, a.at, None))
             else:
                 rest.append(a)
-        keys = sorted(set(map(_MESSAGE, plain)))
+        plain.sort(key=_CONTACT)
+        keys = list(dict.fromkeys(map(_MESSAGE, plain)))  # each once, by contact, as tables are
         delivered = self._tx.start_many("deliver_messages", keys)
         self._changes.count(keys)
         rows = self._messages_of(rest)

@@ -84,7 +84,7 @@ def move(
     due, more = world.backlog.claim(tx, world, ahead, now) if timers else ([], False)
     wanted = {*touched, *ready.keys()}
     if wanted:
-        wanted.difference_update([(run.contact_id, run.id) for run in due])
+        wanted.difference_update(_keys_among(due, wanted))
     loaded = run_store.load(tx, wanted)
     if world.shared:  # the runs are ours now: nothing can come between a look at the inbox and the end
         waiting = run_store.unapplied(tx, [*due, *loaded])
@@ -97,7 +97,8 @@ def move(
     answered = alike.end_answered([*due, *loaded], news)
     told -= answered
     if answered:
-        due = [run for run in due if (run.contact_id, run.id) not in answered]
+        if _keys_among(due, answered):
+            due = [run for run in due if (run.contact_id, run.id) not in answered]
         loaded = [run for run in loaded if (run.contact_id, run.id) not in answered]
     untried = {key: row[2] for key, row in ready.items() if row[3]}
     alike.move(due, loaded, told, untried, refused)
@@ -105,6 +106,13 @@ def move(
     parcels = mover.hand_over(alike, ready)
     mover.changes.flush_moves(tx)
     return Moved(alike.parcels + parcels, len(answered) + len(due) + len(loaded), more)
+
+
+def _keys_among(runs: Sequence[Run], keys: Collection[RunKey]) -> list[RunKey]:
+    """Return those of these keys that are of one of the runs, which mostly are of other contacts."""
+    contacts = {contact_id for contact_id, _ in keys}
+    found = [(run.contact_id, run.id) for run in runs if run.contact_id in contacts]
+    return [key for key in found if key in keys]
 
 
 def _ready(tx: Transaction, world: World, now: int) -> list[tuple[Any, ...]]:
