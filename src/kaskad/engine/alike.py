@@ -369,16 +369,16 @@ class Alike:
         submits, messages, bodies = changes.submits, changes.new_messages, changes.new_bodies
         handed = world.handed
         queued, at_once = plan.standing.phase == Phase.QUEUED, plan.standing.at_once
+        of_run: dict[str, int] = {}
+        scope: dict[str, Any] = {"contact": {}, "trigger": {}, "run": of_run}  # filled anew for each message
         for run, row in takes:
             contact_id, run_id, seq = run.contact_id, run.id, run.seq
             due_at = now if at_once else run.due_at
             try:
-                attributes = _decode(row[4])
-                scope = {
-                    "contact": attributes,
-                    "trigger": properties.get((contact_id, run_id), {}) if properties else {},
-                    "run": {"id": run_id, "entered_at": run.entered_at},
-                }  # fmt: skip
+                scope["contact"] = attributes = _decode(row[4])
+                of_run["id"], of_run["entered_at"] = run_id, run.entered_at
+                if properties:
+                    scope["trigger"] = properties.get((contact_id, run_id), {})
                 outgoing, body, price = write(
                     run, row[1], scope, attributes, row[3] or "", bool(row[2]), valid_ms, due_at,
                     zone=row[6],
