@@ -19,7 +19,7 @@ from kaskad.store import deed_columns, mail_columns, run_blocks, segment_blocks
 from kaskad.store.db import Database, Row, Transaction
 from kaskad.store.packed import Packed, pack, unpack
 from kaskad.store.segment_blocks import BLOCK, Write, writer
-from kaskad.store.segment_columns import Flags, Integers
+from kaskad.store.segment_columns import TOGETHER, Flags, Integers
 
 _FEW = 64  # people of a block, of whom rows are read sooner than its columns
 _READ = 50_000  # people of whom rows are read at once
@@ -109,11 +109,14 @@ def counted(tx: Transaction, cascade_id: int, people: Sequence[int]) -> Counted:
         for own in by_column.values():
             loose[own] = anew[own]
     together = _Together()
-    for block, own in by_column.items():
-        if (row := tx.one("run_column", cascade_id=cascade_id, block=block)) is not None:
-            wanted = np.zeros(BLOCK, np.bool_)
+    blocks = list(by_column)
+    for start in range(0, len(blocks), TOGETHER):
+        for block, data in tx.among(
+            "run_columns_of", blocks[start : start + TOGETHER], cascade_id=cascade_id
+        ):
+            own, wanted = by_column[block], np.zeros(BLOCK, np.bool_)
             wanted[ids[own][~loose[own]] - block * BLOCK] = True
-            together.add(_decode(row[0]), block, wanted)
+            together.add(_decode(data), block, wanted)
     rest = ids[loose]
     for start in range(0, len(rest), _READ):
         some = array("q", rest[start : start + _READ].tobytes())

@@ -44,8 +44,11 @@ INSERT INTO run_columns (cascade_id, block, data)
 /* sqlite: VALUES (:c1, :c2, :c3) */
 /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bytea[]) */;
 
--- name: run_column
-SELECT data FROM run_columns WHERE cascade_id = :cascade_id AND block = :block;
+-- name: run_columns_of
+-- The columns of a cascade in some blocks.
+SELECT block, data FROM run_columns
+ WHERE cascade_id = :cascade_id
+   AND block /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
 -- name: touched_runs
 SELECT contact_id FROM run_touched;
