@@ -101,6 +101,33 @@ def test_a_program_is_told_what_became_of_the_database(home, tmp_path, capsys):
     assert told("backup", "x", "--db", where)["command"].startswith("pg_dump ")
 
 
+def test_what_a_link_leads_to_is_restored_and_not_while_it_is_held(home, tmp_path, capsys):
+    (tmp_path / "disk").mkdir()
+    real = Path("kaskad.db").rename("disk/data.db")
+    Path("kaskad.db").symlink_to(real)
+    assert run(["db", "backup", "copy.db"]) == 0
+    assert run(["key", "create", "later", "--scope", "all"]) == 0
+    database = open_database("kaskad.db")
+    with database.hold("kaskad serve"):
+        assert run(["db", "restore", "copy.db"]) == 1
+        assert "kaskad.db is in use by kaskad serve" in capsys.readouterr().err
+    with held(real, "kaskad serve"):
+        assert run(["db", "restore", "copy.db"]) == 1
+    database.close()
+    assert not list(tmp_path.rglob("*.before-*"))
+    capsys.readouterr()
+    assert run(["db", "restore", "copy.db", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert Path("kaskad.db").is_symlink() and not real.is_symlink()
+    assert Path(told["kept"]).parent == tmp_path / "disk" and _keys(Path(told["kept"])) == 1
+    assert told["database"] == "kaskad.db" and _keys(real) == 0
+
+
+def _keys(file):
+    with contextlib.closing(apsw.Connection(str(file))) as opened:
+        return opened.execute("SELECT count(*) FROM api_keys WHERE name = 'later'").get
+
+
 def test_what_this_program_could_not_open_is_not_restored(home, tmp_path, capsys):
     assert run(["db", "backup", "copy.db"]) == 0
     shutil.copy("copy.db", "newer.db")

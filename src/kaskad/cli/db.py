@@ -90,10 +90,11 @@ def restore(
     if file is None:
         _say_how(as_json, "pg_restore --clean --if-exists --dbname", settings.database, str(source))
         return
-    aside = file.with_name(f"{file.name}.before-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    real = file.resolve() if file.is_symlink() else file  # else the link would be what is put aside
+    aside = real.with_name(f"{real.name}.before-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     with held(file, "kaskad db restore"):
         there = file.exists()
-        work.restore(source, file, aside)
+        work.restore(source, real, aside)
     opened = open_database(settings.database)
     opened.close()
     kept = f"; what was there is {aside}" if there else ""

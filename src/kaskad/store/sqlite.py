@@ -213,7 +213,7 @@ class SqliteDatabase:
         return True
 
     def hold(self, owner: str) -> AbstractContextManager[None]:
-        return held(Path(self.name).resolve(), owner)
+        return held(Path(self.name), owner)
 
     def statement(self, name: str) -> Statement:
         return self._known[name]
@@ -279,8 +279,11 @@ class SqliteDatabase:
 
 @contextmanager
 def held(file: Path, owner: str) -> Iterator[None]:
-    """Keep other servers off an SQLite file until the end of the block; raises Locked, naming the holder."""
-    with file.with_name(f"{file.name}.lock").open("a+", encoding="utf-8") as lock:
+    """Keep other servers off an SQLite file until the end of the block; raises Locked, naming the holder.
+
+    The lock lies beside the real file, so that all names of it meet the same one.
+    """
+    with Path(f"{file.resolve()}.lock").open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
