@@ -28,11 +28,20 @@ def test_a_verdict_waits_for_launches_enough_and_allows_for_chance():
     assert calibration(launches(60, 98)).verdict == "wide"
 
 
-def test_what_was_certain_tells_nothing_of_ranges():
-    certain = [Held("entered", 1200, 1200, happened) for happened in (1200, 1100)]
-    assert calibration([certain]).share is None and calibration([certain]).launches == 0
-    told = calibration([[certain[0], Held("reached", 90, 110, 120)]])
-    assert (told.launches, told.share, [one.figure for one in told.figures]) == (1, 0, ["reached"])
+def test_what_was_certain_and_came_so_tells_nothing_of_ranges():
+    certain = [Held("entered", 1200, 1200, 1200), Held("converted", 0, 0, 0)]
+    told = calibration([certain])
+    assert (told.share, told.launches, told.certain) == (None, 0, 2)
+    told = calibration([[*certain, Held("reached", 90, 110, 120)], certain])
+    assert (told.launches, told.share, told.certain) == (1, 0, 4)
+    assert [one.figure for one in told.figures] == ["reached"]
+
+
+def test_what_was_certain_and_came_otherwise_is_missed():
+    entered, converted = Held("entered", 1000, 1000, 700), Held("converted", 0, 0, 3)
+    told = calibration([[entered, converted, Held("reached", 600, 700, 650)]] * 12)
+    assert (told.whole, told.verdict, told.certain) == (Counted("", 12, 12, 12), "narrow", 0)
+    assert (told.below, told.above) == (("entered",), ("converted",))
 
 
 def test_misses_on_one_side_are_told_once_chance_does_not_explain_them():

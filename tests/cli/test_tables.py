@@ -180,13 +180,29 @@ def test_a_backtest_keeps_its_columns_and_its_pictures_at_80(monkeypatch, capsys
     assert last == ["Budgets are not counted for these people, as they stand for others."]
 
 
+def told_of(capsys, launches):
+    """Return the lines that a backtest says of these launches."""
+    whole = CalibrationView.model_validate(calibration(launches), from_attributes=True)
+    backtest._print_calibration(whole.model_dump(mode="json"))
+    return capsys.readouterr().out.rstrip().split("\n")
+
+
 def test_a_backtest_tells_on_which_side_figures_miss(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "100")
-    whole = calibration([[Held("reached", 90, 110, 80), Held("cost", 5, 6, 7), Held("silent", 5, 6, 7)]] * 10)
-    backtest._print_calibration(
-        CalibrationView.model_validate(whole, from_attributes=True).model_dump(mode="json")
-    )
-    less, more, why = capsys.readouterr().out.rstrip().split("\n")[-3:]
+    launch = [Held("reached", 90, 110, 80), Held("cost", 5, 6, 7), Held("silent", 5, 6, 7)]
+    less, more, why = told_of(capsys, [launch] * 10)[-3:]
     assert less == "Reached: less came than expected, again and again; count with less."
     assert more == "Cost, silent: more came than expected, again and again; count with more."
     assert why.startswith("Forecasts learn from all that has happened")
+
+
+def test_a_backtest_tells_what_is_left_out_and_what_is_not(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    certain, missed = Held("entered", 9, 9, 9), Held("converted", 0, 0, 3)
+    *_, share, _, out = told_of(capsys, [[certain, missed]])
+    assert share.startswith("0 of 1 figures of 1 launch that is over lie in their range (0%")
+    assert out.startswith(
+        "Left out: 1 figure that came exactly as was certain beforehand. What was certain and"
+    )
+    assert told_of(capsys, [[certain]])[0].endswith("came so: nothing to tell yet.")
+    assert "Left out" not in " ".join(told_of(capsys, [[missed]]))

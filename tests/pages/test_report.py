@@ -334,6 +334,10 @@ def test_forecasts_name_the_figures_that_miss_on_one_side(site, monkeypatch):
         assert "More came than expected, again and again: “cost”. Count with more." in page
         russian = client.get(path, headers={"Accept-Language": "ru"}).text
         assert "Раз за разом выходит меньше, чем ожидалось: «отреагируют»." in russian
+        assert "certain beforehand: 10. What was certain and came otherwise counts as missed." in page
+        assert "были известны заранее и так и вышли: 10. Что было известно заранее, а вышло" in russian
+        whole = calibration([[Held("entered", 9, 9, 9)]])
+        assert "all was certain beforehand, and came so" in client.get(path).text
 
 
 def test_a_launch_is_asked_about_by_what_runs_now(site, monkeypatch):

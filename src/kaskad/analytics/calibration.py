@@ -24,6 +24,11 @@ class Held(Struct, frozen=True):
     happened: int
 
     @property
+    def certain(self) -> bool:
+        """Say whether it was certain, a range without width, and came so."""
+        return self.low == self.high == self.happened
+
+    @property
     def side(self) -> int:
         """Return where what happened lies: -1 below the range, 0 in it, 1 above it."""
         return (self.happened > self.high) - (self.happened < self.low)
@@ -60,14 +65,16 @@ class Counted(Struct, frozen=True):
 class Calibration(Struct, frozen=True):
     """What became of the forecasts. Figures of one launch move together, so `believed`, where the share of
     those that hold may truly lie, counts launches. `verdict`: `few` (nothing is known yet), `good`, `narrow`
-    (ranges hold too little: do not lean on them), `wide` (they hold more than they need to). What was
-    certain, a range without width, is not counted: it tells nothing of how wide ranges should be."""
+    (ranges hold too little: do not lean on them), `wide` (they hold more than they need to). Of `certain`
+    figures, which are left out, a range without width was told, and it came so: they tell nothing of how
+    wide ranges should be. What was certain and came otherwise is counted as any figure that misses."""
 
     launches: int
     whole: Counted
     figures: tuple[Counted, ...]
     believed: Interval | None
     verdict: Literal["few", "good", "narrow", "wide"]
+    certain: int
 
     @property
     def share(self) -> float | None:
@@ -87,15 +94,15 @@ class Calibration(Struct, frozen=True):
 
 def calibration(launches: Sequence[Sequence[Held]]) -> Calibration:
     """Return how the figures of launches that are over lie to their ranges, launch by launch."""
-    uncertain = [[one for one in launch if one.low < one.high] for launch in launches]
-    told = [one for launch in uncertain for one in launch]
+    counted = [[one for one in launch if not one.certain] for launch in launches]
+    told = [one for launch in counted for one in launch]
     known = {one.figure for one in told}
     names = [name for name in dict.fromkeys(one.figure for each in launches for one in each) if name in known]
-    whole, count = _counted("", told), sum(map(bool, uncertain))
+    whole, count = _counted("", told), sum(map(bool, counted))
     believed = wilson(Share(round(count * whole.inside / whole.of), count)) if whole.of else None
     return Calibration(
         count, whole, tuple(_counted(name, [one for one in told if one.figure == name]) for name in names),
-        believed, _verdict(count, believed),
+        believed, _verdict(count, believed), sum(map(len, launches)) - len(told),
     )  # fmt: skip
 
 

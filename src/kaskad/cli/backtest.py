@@ -21,6 +21,10 @@ AGAIN = {
     "below": "%s: less came than expected, again and again; count with less.",
     "above": "%s: more came than expected, again and again; count with more.",
 }
+LEFT_OUT = (
+    "Left out: %d figure%s that came exactly as was certain beforehand. "
+    "What was certain and came otherwise counts as missed."
+)
 SLOWLY = "Forecasts learn from all that has happened, so they follow slowly what changes over time."
 
 
@@ -91,6 +95,9 @@ def _print_calibration(told: dict[str, Any]) -> None:
     from kaskad.cli.screens.output import table
 
     whole = told["whole"]
+    if told["share"] is None and told["certain"]:
+        tell("Of the launches that are over all was certain beforehand, and came so: nothing to tell yet.")
+        return
     if told["share"] is None:
         tell("No launch is over yet: how far forecasts can be trusted is told once some are.")
         return
@@ -99,10 +106,12 @@ def _print_calibration(told: dict[str, Any]) -> None:
     count = whole["below"] + whole["inside"] + whole["above"]
     launches = "1 launch that is" if told["launches"] == 1 else f"{told['launches']} launches that are"
     tell(
-        f"{whole['inside']} of {count} uncertain figures of {launches} over lie in their "
+        f"{whole['inside']} of {count} figures of {launches} over lie in their "
         f"range ({told['share']:.0%}; 80% are to).", bold=True,
     )  # fmt: skip
     tell(VERDICTS[told["verdict"]])
+    if told["certain"]:
+        tell(LEFT_OUT % (told["certain"], "" if told["certain"] == 1 else "s"))
     leaning = [AGAIN[side] % ", ".join(told[side]).capitalize() for side in AGAIN if told[side]]
     for said in (*leaning, SLOWLY) if leaning else ():
         tell(said)

@@ -228,7 +228,13 @@ class CountedView(View):
 class CalibrationView(View):
     """How far forecasts can be trusted, by the launches that are over."""
 
-    launches: int
+    launches: Annotated[int, Field(description="Those with a figure that is counted.")]
+    certain: Annotated[
+        int,
+        Field(
+            description="Figures left out: certain beforehand, and came so; others are counted, as missed."
+        ),
+    ]
     whole: CountedView
     figures: list[CountedView]
     share: Annotated[float | None, Field(description="Of figures in their range: 0.8 is right; null: none.")]
