@@ -80,6 +80,21 @@ def test_runs_that_a_failing_change_has_noted_as_due_are_noted_anew(db):
     stage.receipt(ann, Kind.DELIVERED)  # which looks whether all is counted as it is
 
 
+def test_an_engine_whose_ticks_all_conflict_says_so_and_ends(db, monkeypatch):
+    stage = Stage(db)
+    engine = stage.engine
+
+    def conflicts(*args, **named):
+        raise Conflict("a run changed while it was decided about")
+
+    monkeypatch.setattr(engine, "_tick", conflicts)
+    monkeypatch.setattr(engine, "_sleep", lambda more, failures: None)
+    engine.start()
+    engine._thread.join(30)
+    assert engine.problem() == "a run changed while it was decided about"
+    engine.stop()
+
+
 def test_a_stop_whose_last_tick_fails_tells_all_who_wait(db, monkeypatch):
     stage = Stage(db)
     engine = stage.engine

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kaskad.domain.terms import Kind, Outcome
+from kaskad.engine.world import Options
 from kaskad.store import cascades, segments
 from support.play import NOON
 from support.stage import Stage
@@ -73,6 +74,29 @@ def test_a_restart_by_the_same_key_while_the_run_is_live_is_nothing(db):
     stage.passes("1h")
     stage.event(ann, "left", cart_id=1)
     assert outcomes(stage, ann) == [None] and stage.sent(ann) == ["sms"]
+
+
+def test_restarts_in_one_tick_leave_the_last_run_and_nobody_else_waits(either):
+    stage, ann = entered(either, "reentry: restart")
+    bob = stage.person("bob")
+    events = [(ann, 2, "2m"), (bob, 1, "2m"), (ann, 3, "1m"), (ann, 3, "0s"), (bob, 2, "0s")]
+    told = [stage.told(who, "left", cart_id=cart, ago=ago) for who, cart, ago in events]
+    assert not any(stage.deliver(events=told).result(0))
+    assert outcomes(stage, ann) == ["superseded", "superseded", None]
+    assert outcomes(stage, bob) == ["superseded", None]
+    assert stage.world.refusals[stage.run(ann).cascade_id, "same key"] == 1
+    assert stage.sent(ann) == ["sms", "sms"] and stage.sent(bob) == ["sms"], (
+        "who was ended at once gets nothing"
+    )
+
+
+def test_restarts_that_wait_in_the_inbox_are_all_taken(either):
+    stage, ann = entered(either, "reentry: restart")
+    intake = Stage(either, options=Options(base_url="https://go.example.org", moves=False))
+    for cart in (2, 3):  # told while nobody moves runs
+        intake.deliver(events=[stage.told(ann, "left", cart_id=cart)])
+    stage.works()
+    assert outcomes(stage, ann) == ["superseded", "superseded", None]
 
 
 def test_parallel_runs_by_key_each_with_its_own_goal(either):

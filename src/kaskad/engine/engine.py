@@ -175,12 +175,10 @@ class Engine:
             try:
                 more = self._work()
                 failures = 0
-            except Conflict as error:
-                log.info("tick repeated", why=str(error))
-                more = True
-            except StoreError as error:
+            except (StoreError, Conflict) as error:  # tried so often, no conflict passes
                 failures += 1
                 log.error("tick failed", why=str(error), tries=failures)
+                self._effects.catch_up()  # which finds out whether the disk is lost: then no other try helps
                 away = isinstance(error, Unavailable) and self.world.shared  # a database server comes back
                 if failures >= _TRIES and not away:
                     self._give_up(str(error))

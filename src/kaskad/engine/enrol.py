@@ -47,6 +47,7 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
     asked = {request.contact_id for request in requests}
     known = run_store.of_contacts(tx, sorted(asked))
     firsts = _Firsts(world, now) if len(asked) == len(requests) else None
+    begun: set[int] = set()
     rows: list[Row] = []
     data: list[Row] = []
     for request in requests:
@@ -58,19 +59,29 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
                 if request.properties or request.key:
                     data.append(_data(request, first[0]))
                 continue
+        restarts = request.version.cascade.reentry.rule == "restart"
+        if restarts and contact_id in begun:  # by a request of this very tick: it must be there to be ended
+            _insert(tx, world, rows, data, now)
+            begun, rows, data = set(), [], []
         mine = known[contact_id]
         seed = contact_id in world.seeds
         refusal = _refusal(tx, request, mine, now, seed)
         if refusal is not None:
             world.refused_entry(request.version.cascade_id, refusal)
             continue
-        if request.version.cascade.reentry.rule == "restart":
+        if restarts:
             _supersede(tx, world, request, mine, now)
         run = _new_run(request, mine, now, seed)
         mine.append(run)
+        begun.add(contact_id)
         rows.append(_row(run))
         if request.properties or request.key:
             data.append(_data(request, run.id))
+    _insert(tx, world, rows, data, now)
+
+
+def _insert(tx: Transaction, world: World, rows: list[Row], data: list[Row], now: int) -> None:
+    """Let runs begin by the rows of `insert_runs` and `put_run_data`."""
     tx.change_each("insert_runs", rows, "a contact has entered from elsewhere meanwhile")
     _note(tx, world, rows)
     if world.outbox is not None:
