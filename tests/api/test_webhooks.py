@@ -167,12 +167,14 @@ def in_vain(tx: Transaction, number: int, attempts: int, *, given_up: bool = Fal
         tx.run("end_delivery", id=one.id, attempts=one.number, answer="HTTP 503", **end)
 
 
-def lay_by(office: Office, number: int, count: int, attempts: int, *, given_up: bool = False) -> None:
+def lay_by(
+    office: Office, number: int, count: int, attempts: int, *, given_up: bool = False, name: str = "old"
+) -> None:
     """Keep so many events that were tried so often in vain."""
 
     def keep(tx: Transaction) -> None:
         now = wall_ms()
-        tx.many("put_deliveries", [(number, f"old_{n}", "run.entered", "{}", now) for n in range(count)])
+        tx.many("put_deliveries", [(number, f"{name}_{n}", "run.entered", "{}", now) for n in range(count)])
         in_vain(tx, number, attempts, given_up=given_up)
 
     office.write(keep)
@@ -182,16 +184,24 @@ def test_a_great_many_are_told_again_by_pieces_and_each_once(api, got, monkeypat
     office, number = api.service.office, subscribe(api, got)
     api.put(f"/webhooks/{number}", {"url": got.url, "types": ["run.entered"], "enabled": False})
     lay_by(office, number, 7, 1, given_up=True)
+    lay_by(office, number, 4, 1, name="later")
     pieces, write = [], Office.write
+    looks, look = [], webhooks.webhook_store.to_replay
 
     def and_in_vain(self: Office, change: Any) -> Any:
         pieces.append(write(self, change))
         write(self, lambda tx: in_vain(tx, number, 1))  # its receiver is still away
         return pieces[-1]
 
+    def looking(tx: Transaction, webhook_id: int, state: int, *rest: int, **part: int) -> list[int]:
+        looks.append(state)
+        return look(tx, webhook_id, state, *rest, **part)
+
     monkeypatch.setattr(webhooks, "AT_ONCE", 3)
     monkeypatch.setattr(Office, "write", and_in_vain)
-    assert webhooks.replay(office, number) == 7 and pieces == [3, 3, 1]
+    monkeypatch.setattr(webhooks.webhook_store, "to_replay", looking)
+    assert webhooks.replay(office, number) == 4 + 7 and pieces == [3, 1, 3, 3, 1]
+    assert looks.count(store.WAITING) == 2, "what waits is not read again with each of the others"
 
 
 def test_an_alarm_stands_until_what_is_told_again_was_taken(api, got, monkeypatch):

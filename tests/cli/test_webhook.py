@@ -2,6 +2,7 @@
 
 import json
 
+import httpx2
 import pytest
 
 from kaskad.cli.root import run
@@ -54,6 +55,18 @@ def test_what_changes_a_webhook_answers_programs_as_the_api_does(home, capsys):
     assert told("secret", number)["secret"].startswith("whsec_")
     assert told("replay", number) == {"replayed": 0}
     assert told("remove", number) == {"deleted": int(number)}
+
+
+def test_telling_again_after_a_long_outage_is_waited_for(home, monkeypatch):
+    waited, request = [], httpx2.Client.request
+
+    def noting(self, method, url, **told):
+        waited.append((url, told["timeout"].read))
+        return request(self, method, url, **told)
+
+    monkeypatch.setattr(httpx2.Client, "request", noting)
+    assert run(["webhook", "add", "http://127.0.0.1:1/"]) == run(["webhook", "replay", "1"]) == 0
+    assert waited == [("/api/v1/webhooks", 60), ("/api/v1/webhooks/1/replay", 3_600)]
 
 
 def test_without_types_it_is_told_of_all_and_the_types_are_listed(home, capsys):

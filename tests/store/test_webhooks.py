@@ -68,23 +68,25 @@ def test_what_was_given_up_is_told_again_and_a_late_end_of_an_old_attempt_says_n
     assert end(db, second, 2, DELIVERED) == 0
     assert end(db, second, 1, DELIVERED) == 1
     with db.write() as tx:
-        given_up = webhooks.listing(tx, number, 0, 9, GIVEN_UP)
-        assert [(one.id, one.answer, one.next_at) for one in given_up] == [(first, "HTTP 500", None)]
+        ended = webhooks.listing(tx, number, 0, 9, GIVEN_UP)
+        assert [(one.id, one.answer, one.next_at) for one in ended] == [(first, "HTTP 500", None)]
         assert {row[:3] for row in tx.all("count_deliveries")} == {(number, 1, 1), (number, 2, 1)}
         one = {"webhook_id": number, "message_id": "b", "since": 0, "now": 30}
         part = {"after": 0, "last": second, "limit": 9}
-        assert webhooks.to_replay(tx, number, 11, 90, **part) == []
-        assert webhooks.to_replay(tx, number, 0, 90, **part) == [first]
+        given_up, waiting = (tx, number, GIVEN_UP), (tx, number, WAITING)
+        assert webhooks.to_replay(*given_up, 11, 90, **part) == []
+        assert webhooks.to_replay(*given_up, 0, 90, **part) == [first]
+        assert webhooks.to_replay(*waiting, 0, 90, **part) == []
         assert webhooks.replay(tx, [first, second], 30, 90) == 1, "the other one was taken"
         assert tx.run("replay_delivery", **one, later=90) == 1
         assert tx.run("replay_delivery", **one, later=90) == 0
         assert webhooks.replay(tx, [first, second], 30, 90) == 0, "they are due already"
         assert len(webhooks.claim(tx, number, 30, 9, 50)) == 2
-        assert webhooks.to_replay(tx, number, 0, 90, **part) == [], "they may be under way"
+        assert webhooks.to_replay(*waiting, 0, 90, **part) == [], "they may be under way"
         assert webhooks.replay(tx, [first, second], 30, 90) == 0, "begun after they were looked for"
-        assert webhooks.to_replay(tx, number, 0, 79, **part) == [first, second]
-        assert webhooks.to_replay(tx, number, 0, 79, **{**part, "after": first}) == [second]
-        assert webhooks.to_replay(tx, number, 0, 79, **{**part, "last": first}) == [first]
+        assert webhooks.to_replay(*waiting, 0, 79, **part) == [first, second]
+        assert webhooks.to_replay(*waiting, 0, 79, **{**part, "after": first}) == [second]
+        assert webhooks.to_replay(*waiting, 0, 79, **{**part, "last": first}) == [first]
         assert tx.run("replay_delivery", **one, later=79) == 1
         assert webhooks.replay(tx, [first, second], 30, 79) == 1, "the other one"
         assert [one.number for one in webhooks.claim(tx, number, 30, 9, 50)] == [1, 1], "none is used up"

@@ -175,22 +175,30 @@ def _replay_all(office: Office, webhook_id: int, since: int) -> int:
     """Tell again all that is there now, a piece at a time: after an outage it may be a million.
 
     Each delivery is looked at once: what was told again by an earlier piece and waits anew, because its
-    receiver is still away, is left to its schedule.
+    receiver is still away, is left to its schedule. So what waits comes before what was given up, which
+    waits from then on.
     """
+    with office.read() as tx:
+        row = tx.one("last_delivery")
+    last = row[0] if row else 0
+    return sum(_replay_those(office, webhook_id, state, since, last) for state in (WAITING, GIVEN_UP))
+
+
+def _replay_those(office: Office, webhook_id: int, state: int, since: int, last: int) -> int:
+    """Tell again those of one state: both together would read what was never tried with each piece."""
 
     def change(tx: Transaction) -> int:
         now = wall_ms()
         return webhook_store.replay(tx, ids, now, now + herald.LEASE_MS)
 
-    with office.read() as tx:
-        row = tx.one("last_delivery")
-    last, ids, told = row[0] if row else 0, [0], 0
-    while ids:
+    after, told, more = 0, 0, True
+    while more:
+        asked = {"after": after, "last": last, "limit": AT_ONCE}
         with office.read() as tx:
-            ids = webhook_store.to_replay(
-                tx, webhook_id, since, wall_ms() + herald.LEASE_MS, after=ids[-1], last=last, limit=AT_ONCE
-            )
+            ids = webhook_store.to_replay(tx, webhook_id, state, since, wall_ms() + herald.LEASE_MS, **asked)
         told += office.write(change) if ids else 0
+        more = len(ids) == AT_ONCE
+        after = ids[-1] if ids else last
     return told
 
 

@@ -72,9 +72,11 @@ class Client:
 
     def call(
         self, method: str, path: str, value: Any = None, query: Mapping[str, Any] | None = None,
-        content: bytes | None = None, kind: str = "application/json",
+        content: bytes | None = None, kind: str = "application/json", read_s: float = TIMEOUT_S,
     ) -> Any:  # fmt: skip
         """Return the answer's JSON, text or file, or None; `content` is a body that is no JSON.
+
+        `read_s` is how long the server may be silent.
 
         Raises Invalid, NotFound, Conflict, Unavailable and the like, as the server told.
         """
@@ -84,10 +86,11 @@ class Client:
         sent: dict[str, Any] = {"json": value} if value is not None else {}
         if content is not None:
             sent = {"content": content, "headers": {"Content-Type": kind}}
+        patient = httpx2.Timeout(TIMEOUT_S, read=read_s)
         told = 0.0
         while True:
             try:
-                answer = self._http.request(method, f"/api/v1{path}", params=asked, **sent)
+                answer = self._http.request(method, f"/api/v1{path}", params=asked, timeout=patient, **sent)
             except httpx2.HTTPError as error:
                 raise _gone(self.url, str(error)) from None
             if answer.status_code != 202 or "retry-after" not in answer.headers:

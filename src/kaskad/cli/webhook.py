@@ -10,6 +10,7 @@ import typer
 from kaskad.cli.screens.options import DB, JSON, SINCE, when
 
 ID = Annotated[int, typer.Argument(min=1, metavar="ID", help="Its number, from `kaskad webhook list`.")]
+REPLAY_S = 3_600.0  # an outage may leave a million events to tell again
 
 
 def register(app: typer.Typer) -> None:
@@ -170,7 +171,7 @@ def replay(
 
     with reached(db) as client:
         told = {"id": message, "since": when(since)}
-        answer = client.post(f"/webhooks/{webhook_id}/replay", told)
+        answer = client.call("POST", f"/webhooks/{webhook_id}/replay", told, read_s=REPLAY_S)
     count = answer["replayed"]
     some = f"{count} {'is' if count == 1 else 'are'} told again."
     say(as_json, answer, some if count else "None is told again: what waits is tried within a minute anyway.")

@@ -133,13 +133,13 @@ def give_back(tx: Transaction, attempt: Attempt, now: int) -> None:
 
 
 def to_replay(
-    tx: Transaction, webhook_id: int, since: int, later: int, *, after: int, last: int, limit: int
+    tx: Transaction, webhook_id: int, state: int, since: int, later: int, *, after: int, last: int, limit: int
 ) -> list[int]:
     """Return deliveries since an instant that can be told again, with ids after one of them, up to `last`.
 
-    What is due before `later` may be under way, and is none of them.
+    `state` is WAITING or GIVEN_UP. What is due before `later` may be under way, and is none of them.
     """
-    asked = {"webhook_id": webhook_id, "since": since, "later": later}
+    asked = {"webhook_id": webhook_id, "state": state, "since": since, "later": later}
     rows = tx.all("deliveries_to_replay", after=after, last=last, limit=limit, **asked)
     return [row[0] for row in rows]
 

@@ -88,17 +88,10 @@ UPDATE deliveries SET state = :state, next_at = :next_at, ended_at = :ended_at, 
 SELECT coalesce(max(id), 0) FROM deliveries;
 
 -- name: deliveries_to_replay
--- What was given up, and what waits for a later attempt; what is due before :later may be under way.
-SELECT id FROM (
-       SELECT id FROM (SELECT id FROM deliveries
-                        WHERE webhook_id = :webhook_id AND state = 2 AND id > :after AND id <= :last
-                          AND created_at >= :since
-                        ORDER BY id LIMIT :limit) AS given_up
-       UNION ALL
-       SELECT id FROM (SELECT id FROM deliveries
-                        WHERE webhook_id = :webhook_id AND state = 0 AND id > :after AND id <= :last
-                          AND created_at >= :since AND attempts > 0 AND next_at > :later
-                        ORDER BY id LIMIT :limit) AS waiting) AS found
+-- What was given up (:state 2), or waits for a later attempt (0); what is due before :later may be under way.
+SELECT id FROM deliveries
+ WHERE webhook_id = :webhook_id AND state = :state AND id > :after AND id <= :last AND created_at >= :since
+   AND (state = 2 OR (attempts > 0 AND next_at > :later))
  ORDER BY id LIMIT :limit;
 
 -- name: replay_deliveries
