@@ -73,6 +73,23 @@ def test_two_contacts_are_made_one(told, tmp_path):
     assert json.loads(told("contact", "duplicates", "--json")[1]) == []
 
 
+def test_who_has_an_external_id_with_a_slash_is_named_by_it(told, tmp_path):
+    people = "id,email\ncrm/170,other@example.org\ncrm/17,a@example.org\ncrm/18,b@example.org\n"
+    (tmp_path / "people.csv").write_text(people)
+    assert told("import", "people.csv")[0] == 0
+    shown = json.loads(told("contact", "show", "crm/17", "--json")[1])
+    assert (shown["id"], shown["external_id"]) == ("con_2", "crm/17")
+    assert "a@example.org" in told("contact", "address", "list", "crm/17")[1]
+    assert told("explain", "crm/17") == (1, "kaskad: No cascade has been entered by crm/17.\n")
+    assert told("contact", "merge", "crm/17", "crm/18", "--yes")[0] == 0
+    assert "merged" in told("contact", "history", "crm/18")[1], "its second external id"
+    for wrong in ("crm/1", "crm/172", "../keys"):
+        code, out = told("contact", "show", wrong)
+        assert code == 1 and f"No contact has the external id '{wrong}'" in out
+    assert told("contact", "erase", "crm/17", "--yes")[0] == 0
+    assert told("contact", "show", "con_2")[0] == 1 and told("contact", "show", "crm/170")[0] == 0
+
+
 def test_addresses_and_attributes_are_looked_after(told, tmp_path):
     code, out = told("attribute", "list")
     assert (code, out) == (0, "No attribute is declared: each may have any value.\n")

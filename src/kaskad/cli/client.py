@@ -156,6 +156,28 @@ def part(name: str) -> str:
     return quote(name, safe="")
 
 
+def whom(client: Client, who: str) -> str:
+    """Return a contact's id, external id, e-mail or +phone as a part of a path; raises NotFound.
+
+    External ids may hold a slash, which no part of a path can: the contact is looked for by it.
+    """
+    from kaskad.domain.errors import NotFound
+
+    if "/" not in who:
+        return part(who)
+    others = []
+    for each in client.items("/contacts", q=who, limit=1000):
+        own = each["external_id"] or ""
+        if own == who:
+            return str(each["id"])
+        if not own.startswith(who):
+            others.append(str(each["id"]))  # found by another of its external ids, or by something else
+    for each in others:
+        if who in client.get(f"/contacts/{each}")["external_ids"]:
+            return each
+    raise NotFound(f"No contact has the external id {who!r}: `kaskad contact list` shows them and their ids.")
+
+
 @contextmanager
 def reached(db: str = "") -> Iterator[Client]:
     """Yield a client of the installation whose database is `db`, or that of the settings.

@@ -54,11 +54,11 @@ def show(
     as_json: JSON = False,
 ) -> None:
     """Show all that is known of a contact, and what happened lately."""
-    from kaskad.cli.client import part, reached
+    from kaskad.cli.client import reached, whom
     from kaskad.cli.screens.output import as_text
 
-    at = f"/contacts/{part(who)}"
     with reached(db) as client:
+        at = f"/contacts/{whom(client, who)}"
         told = client.get(at)
         told["timeline"] = client.get(f"{at}/timeline", limit=limit)["items"] if limit else []
     if as_json:
@@ -77,7 +77,7 @@ def export(
     """Write everything that is known of a person into a file, to hand it over to them."""
     import msgspec
 
-    from kaskad.cli.client import part, reached
+    from kaskad.cli.client import reached, whom
     from kaskad.cli.screens.output import say
 
     form = {".json": "json", ".zip": "csv"}.get(out.suffix.lower())
@@ -86,7 +86,7 @@ def export(
     if out.exists():
         raise typer.BadParameter(f"{out} is there already: name another file", param_hint="--out")
     with reached(db) as client:
-        told = client.get(f"/contacts/{part(who)}/export", format=form)
+        told = client.get(f"/contacts/{whom(client, who)}/export", format=form)
     if form == "json":
         told = msgspec.json.format(msgspec.json.encode(told), indent=2)
     out.touch(mode=0o600)  # it is about a person: nobody else's to read
@@ -106,12 +106,12 @@ def send(
     as_json: JSON = False,
 ) -> None:
     """Let one message go to a contact; consent, law and hours decide as ever."""
-    from kaskad.cli.client import part, reached
+    from kaskad.cli.client import reached, whom
     from kaskad.cli.screens.output import say
 
     told = {"channel": channel, "text": text, "subject": subject, "class": message_class}
     with reached(db) as client:
-        answer = client.post(f"/contacts/{part(who)}/messages", told)
+        answer = client.post(f"/contacts/{whom(client, who)}/messages", told)
     say(as_json, answer, f"It is told; `kaskad contact show {who}` tells what came of it.")
 
 
@@ -122,14 +122,14 @@ def erase(
     as_json: JSON = False,
 ) -> None:
     """Erase a person: runs end, identity and texts are deleted, the addresses are never written to again."""
-    from kaskad.cli.client import part, reached
+    from kaskad.cli.client import reached, whom
     from kaskad.cli.erasures import lines
     from kaskad.cli.screens.output import as_text
 
     if not yes:
         raise typer.BadParameter("this cannot be undone: look with `kaskad contact show`, then add --yes")
     with reached(db) as client:
-        act = client.delete(f"/contacts/{part(who)}")
+        act = client.delete(f"/contacts/{whom(client, who)}")
         later = "" if client.moves else "No server runs: the runs end when one does.\n"
     typer.echo(as_text(act) if as_json else later + "\n".join(lines(act)))
 

@@ -36,14 +36,14 @@ def explain(
 
     With --cascade: why each step may or may not be sent to them now, whether they have entered or not.
     """
-    from kaskad.cli.client import part, reached
+    from kaskad.cli.client import part, reached, whom
     from kaskad.cli.screens.output import as_text
     from kaskad.domain.errors import NotFound
     from kaskad.domain.ids import read_run
 
     with reached(db) as client:
         if cascade:
-            found = client.get(f"/contacts/{part(who)}/may", cascade=cascade, trigger=trigger)
+            found = client.get(f"/contacts/{whom(client, who)}/may", cascade=cascade, trigger=trigger)
             typer.echo(as_text(found) if as_json else "\n".join(may_lines(found)))
             return
         wanted = [who] if read_run(who) else [run["id"] for run in client.items("/runs", contact=who)]

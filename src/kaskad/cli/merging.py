@@ -52,7 +52,7 @@ def merge(
     as_json: JSON = False,
 ) -> None:
     """Make two contacts one: the history of both stays, and what either refused stays refused."""
-    from kaskad.cli.client import part, reached
+    from kaskad.cli.client import reached, whom
     from kaskad.cli.screens.output import say
 
     if not yes:
@@ -60,7 +60,7 @@ def merge(
             "this cannot be undone: look at both with `kaskad contact show`, then add --yes"
         )
     with reached(db) as client:
-        done = client.post(f"/contacts/{part(kept)}/merge", {"other": other})
+        done = client.post(f"/contacts/{whom(client, kept)}/merge", {"other": other})
     told = f"{done['merged']} is part of {done['id']} now, with {done['runs']} runs."
     if done["ended"]:
         told += f" {done['ended']} live runs go on in the run of the other that was further."
@@ -76,11 +76,11 @@ def history(
     as_json: JSON = False,
 ) -> None:
     """Show what was changed of a contact, when, and by what; the newest first."""
-    from kaskad.cli.client import part, reached
+    from kaskad.cli.client import reached, whom
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        found = client.get(f"/contacts/{part(who)}/history", limit=limit)["items"]
+        found = client.get(f"/contacts/{whom(client, who)}/history", limit=limit)["items"]
     if as_json:
         typer.echo(as_text(found))
         return

@@ -27,14 +27,14 @@ def show(
 ) -> None:
     """Show where the phones are, or that of one contact."""
 
-    from kaskad.cli.client import part, reached
+    from kaskad.cli.client import reached, whom
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
         if not contact:
             _say(client.get("/sandbox"), as_json)
             return
-        found = client.get(f"/sandbox/phones/{part(contact)}")
+        found = client.get(f"/sandbox/phones/{whom(client, contact)}")
     typer.echo(as_text(found) if as_json else found["url"])
 
 

@@ -57,10 +57,10 @@ def listing(
 
 def show(contact: CONTACT, db: DB = "", as_json: JSON = False) -> None:
     """Show the conversation with a person, the oldest text first."""
-    from kaskad.cli.client import part, reached
+    from kaskad.cli.client import reached, whom
 
     with reached(db) as client:
-        _print(client.get(f"/threads/{part(contact)}"), as_json)
+        _print(client.get(f"/threads/{whom(client, contact)}"), as_json)
 
 
 def reply(
@@ -71,11 +71,11 @@ def reply(
     as_json: JSON = False,
 ) -> None:
     """Answer a person."""
-    from kaskad.cli.client import part, reached
+    from kaskad.cli.client import reached, whom
 
     told = {"text": text, **({"channel": channel} if channel else {})}
     with reached(db) as client:
-        _print(client.post(f"/threads/{part(contact)}/reply", told), as_json)
+        _print(client.post(f"/threads/{whom(client, contact)}/reply", told), as_json)
 
 
 def assign(
@@ -99,10 +99,10 @@ def reopen(contact: CONTACT, db: DB = "", as_json: JSON = False) -> None:
 
 
 def _change(contact: str, told: dict[str, str], db: str, as_json: bool) -> None:
-    from kaskad.cli.client import part, reached
+    from kaskad.cli.client import reached, whom
 
     with reached(db) as client:
-        _print(client.post(f"/threads/{part(contact)}", told), as_json)
+        _print(client.post(f"/threads/{whom(client, contact)}", told), as_json)
 
 
 def _print(thread: dict[str, Any], as_json: bool) -> None:
