@@ -46,7 +46,7 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
         ]
     asked = {request.contact_id for request in requests}
     known = run_store.of_contacts(tx, sorted(asked))
-    firsts = _Firsts(world, now) if len(asked) == len(requests) else None
+    firsts = _Firsts(now) if len(asked) == len(requests) else None
     begun: set[int] = set()
     rows: list[Row] = []
     data: list[Row] = []
@@ -93,8 +93,8 @@ def _insert(tx: Transaction, world: World, rows: list[Row], data: list[Row], now
 class _Firsts:
     """Rows of `insert_runs` of those who have no run yet: one version's are alike but for the contact."""
 
-    def __init__(self, world: World, now: int) -> None:
-        self._seeds, self._now = world.seeds, now
+    def __init__(self, now: int) -> None:
+        self._now = now
         self._known: dict[tuple[int, int], Row | None] = {}
 
     def of(self, request: Request) -> Row | None:
@@ -106,7 +106,7 @@ class _Firsts:
         except KeyError:
             found = self._known[place] = self._first(request)
         own_slot = request.key and version.cascade.reentry.rule == "parallel_by_key"
-        return None if own_slot or request.contact_id in self._seeds else found
+        return None if own_slot else found
 
     def _first(self, request: Request) -> Row | None:
         version = request.version
