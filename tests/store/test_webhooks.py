@@ -80,6 +80,10 @@ def test_what_was_given_up_is_told_again_and_a_late_end_of_an_old_attempt_says_n
         assert webhooks.replay(tx, [first, second], 30, 90) == 1, "the other one was taken"
         assert tx.run("replay_delivery", **one, later=90) == 1
         assert tx.run("replay_delivery", **one, later=90) == 0
+        answers = {each.id: each.answer for each in webhooks.listing(tx, number, 0, 9)}
+        assert answers == {first: "HTTP 500", second: ""}, (
+            "what was taken is no sign of a receiver that fails"
+        )
         assert webhooks.replay(tx, [first, second], 30, 90) == 0, "they are due already"
         assert len(webhooks.claim(tx, number, 30, 9, 50)) == 2
         assert webhooks.to_replay(*waiting, 0, 90, **part) == [], "they may be under way"

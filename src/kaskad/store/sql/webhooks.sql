@@ -102,8 +102,9 @@ UPDATE deliveries SET attempts = 0, state = 0, next_at = :now, ended_at = NULL
 RETURNING id;
 
 -- name: replay_delivery
--- The same of one, also where it was taken.
-UPDATE deliveries SET attempts = 0, state = 0, next_at = :now, ended_at = NULL
+-- The same of one, also where it was taken: its answer then is no sign that the receiver fails.
+UPDATE deliveries SET attempts = 0, state = 0, next_at = :now, ended_at = NULL,
+       answer = CASE WHEN state = 1 THEN '' ELSE answer END
  WHERE webhook_id = :webhook_id AND message_id = :message_id AND created_at >= :since
    AND (state <> 0 OR (attempts > 0 AND next_at > :later));
 
