@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TIMEOUT_S = 60.0
-FILE_S = (
-    3_600.0  # a workbook is written whole before its first byte comes, and rows of one day are searched for
-)
+# A workbook is written whole before its first byte comes, and rows of one day are searched for.
+FILE_S = 3_600.0
 STARTING_S = 30.0  # so long may a server take to say where it listens: it may have to bring tables up to date
 BUSY_S = 10.0  # so long is another command waited for
 _TOLD_S = 1.0  # after which it is said who is waited for
