@@ -11,7 +11,7 @@ from kaskad.domain.errors import KaskadError
 from kaskad.domain.worded import worded
 
 T = TypeVar("T")
-SOON_S = 0.1  # from its beginning, so long is waited for
+SOON_S = 0.3  # from its beginning, so long is waited for: most reports on a million runs are there by then
 AT_ONCE = 2  # counted at the same time, fewer than a database has readers; the others wait for their turn
 WAITING = 32  # so many at most; more are refused
 KEPT_S = 10.0  # so long an answer that was not there soon waits for who asks again
