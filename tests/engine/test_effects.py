@@ -44,6 +44,18 @@ def until(true):
         time.sleep(0.005)
 
 
+def waiting_for(db, disk):
+    """Return a stage whose first tick the disk has not kept yet, and the answer that waits for it."""
+    stage = Stage(db)
+    stage.cascade(CASCADE)
+    ann = stage.person("ann")
+    stage.engine.start()
+    told = tells(stage, ann)
+    until(lambda: stage.runs(ann))
+    assert disk.asked.wait(WAIT_S)
+    return stage, told
+
+
 def test_messages_and_answers_wait_for_the_disk_and_the_next_tick_does_not(stage, disk):
     first = tells(stage, stage.ann)
     until(lambda: stage.runs(stage.ann))
@@ -82,13 +94,7 @@ def test_a_defect_in_what_carries_messages_ends_the_engine(stage, disk, monkeypa
 
 
 def test_what_the_disk_loses_while_the_engine_stops_is_told(db, disk):
-    stage = Stage(db)
-    stage.cascade(CASCADE)
-    ann = stage.person("ann")
-    stage.engine.start()
-    told = tells(stage, ann)
-    until(lambda: stage.runs(ann))
-    assert disk.asked.wait(WAIT_S)
+    stage, told = waiting_for(db, disk)
     disk.problem = OSError(5, "Input/output error")
     with pytest.raises(Unavailable, match="check it, then start again"):
         Timer(0.2, disk.release).start()
@@ -100,13 +106,8 @@ def test_what_the_disk_loses_while_the_engine_stops_is_told(db, disk):
 
 
 def test_who_stops_lets_out_what_was_kept(db, disk):
-    stage = Stage(db)
-    stage.cascade(CASCADE)
-    ann = stage.person("ann")
-    stage.engine.start()
-    told = tells(stage, ann)
-    until(lambda: stage.runs(ann))
-    assert disk.asked.wait(WAIT_S) and stage.parcels == []
+    stage, told = waiting_for(db, disk)
+    assert stage.parcels == []
     disk.release()
     stage.engine.stop()
     assert told.result(0) == [None] and len(stage.parcels) == 1
