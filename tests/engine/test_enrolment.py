@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from kaskad.domain.terms import Kind, Outcome
+from kaskad.domain.terms import Kind, MessageState, Outcome, Reason
 from kaskad.engine.world import Options
 from kaskad.store import cascades, segments
+from kaskad.store import runs as run_store
 from support.play import NOON
-from support.stage import Stage
+from support.stage import Stage, refused
 
 HEAD = """
 cascade: basket
@@ -88,6 +89,28 @@ def test_restarts_in_one_tick_leave_the_last_run_and_nobody_else_waits(either):
     assert stage.sent(ann) == ["sms", "sms"] and stage.sent(bob) == ["sms"], (
         "who was ended at once gets nothing"
     )
+
+
+def test_a_restart_leaves_no_message_of_the_run_before_that_still_waits(either):
+    """One that may have left is unknown (E6), one that has failed is not tried again."""
+    own = {"settings": {"url": "https://provider.example.org/", "idempotent": "yes"}}
+    stage = Stage(either, account_each=own)
+    stage.cascade(HEAD + "reentry: restart" + STEPS.replace("wait: 2h", "wait: 2h, on_fail: retry"))
+    ann, bob = stage.person("ann"), stage.person("bob")
+    stage.event(bob, "left", cart_id=1)
+    stage.receipt(bob, Kind.FAILED)
+    stage.answer = lambda parcel: refused(
+        parcel, stage.clock.now(), Reason.AMBIGUOUS, proven=False, retry_after_ms=600_000
+    )
+    stage.event(ann, "left", cart_id=1)
+    assert [stage.states(one) for one in (ann, bob)] == [{"sms": "queued"}, {"sms": "created"}]
+    stage.deliver(events=[stage.told(one, "left", cart_id=2) for one in (ann, bob)])
+    for one, state in ((ann, MessageState.UNKNOWN), (bob, MessageState.FAILED)):
+        first = stage.runs(one)[0]
+        with stage.db.write() as tx:
+            told = run_store.passages(tx, [first], ())[0][one, first.id]
+        assert outcomes(stage, one) == ["superseded", None]
+        assert MessageState.of(told[0].state) is state
 
 
 def test_restarts_that_wait_in_the_inbox_are_all_taken(either):

@@ -240,6 +240,18 @@ def money(stage):
     return row.reserved, row.charged
 
 
+def test_a_restart_withdraws_the_task_of_the_run_before(either):
+    stage = desk(either, CASCADE.replace("topic: carts", "topic: carts\nreentry: restart"))
+    ann = person(stage)
+    stage.passes("2h")
+    assert len(tasks(stage, TaskState.OPEN)) == 1 and money(stage) == (PRICE["minor"], 0)
+    stage.event(ann, "left", cart_id=2)
+    (task,) = tasks(stage)
+    assert (task.state, task.ended) == (TaskState.WITHDRAWN.code, "superseded")
+    assert stage.rows("live_tasks", account_id=stage.desk_id) == [(0,)], "or the desk would be full of them"
+    assert money(stage) == (0, 0)
+
+
 def test_a_call_that_was_dialled_is_paid_though_the_goal_comes_meanwhile_and_its_end_counts(either):
     stage = desk(either)
     ann = person(stage)

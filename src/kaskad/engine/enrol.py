@@ -14,13 +14,14 @@ from kaskad.domain.entering import share
 from kaskad.domain.hours import add
 from kaskad.domain.run import Run
 from kaskad.domain.scope import condition_scope
-from kaskad.domain.terms import MessageState, Outcome, Phase, RunState
+from kaskad.domain.terms import Outcome, Phase, RunState
 from kaskad.domain.version import Version
 from kaskad.engine.look import look
 from kaskad.engine.world import World
 from kaskad.store import courses as course_store
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
+from kaskad.store.runs import RunKey
 
 _EPOCH_S = 1_735_689_600  # 2025-01-01: run ids are seconds since, so they fit four bytes and grow with time
 _HOUR_MS = 3_600_000
@@ -36,10 +37,14 @@ class Request(Struct, frozen=True):
     properties: dict[str, Any] = {}
 
 
-def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) -> None:
-    """Make the runs of those who may enter, while versions are on trial each by the contact's own."""
+def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) -> set[RunKey]:
+    """Make the runs of those who may enter, while versions are on trial each by the contact's own.
+
+    Return the runs that a restart has ended: what of theirs still waits is for the caller to end too.
+    """
+    ended: set[RunKey] = set()
     if not requests:
-        return
+        return ended
     if world.trials:
         requests = [
             structs.replace(each, version=world.entered(each.version, each.contact_id)) for each in requests
@@ -70,7 +75,7 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
             world.refused_entry(request.version.cascade_id, refusal)
             continue
         if restarts:
-            _supersede(tx, world, request, mine, now)
+            ended |= _supersede(tx, world, request, mine, now)
         run = _new_run(request, mine, now, seed)
         mine.append(run)
         begun.add(contact_id)
@@ -78,6 +83,7 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
         if request.properties or request.key:
             data.append(_data(request, run.id))
     _insert(tx, world, rows, data, now)
+    return ended
 
 
 def _insert(tx: Transaction, world: World, rows: list[Row], data: list[Row], now: int) -> None:
@@ -227,8 +233,8 @@ def _holds(tx: Transaction, request: Request, now: int) -> bool:
     return version.cascade.trigger.condition.test(scope, now).value
 
 
-def _supersede(tx: Transaction, world: World, request: Request, mine: list[Run], now: int) -> None:
-    """End the live runs that a restart replaces: before the new one, since only one may be live."""
+def _supersede(tx: Transaction, world: World, request: Request, mine: list[Run], now: int) -> set[RunKey]:
+    """End the live runs that a restart replaces, before the new one: only one may be live. Return them."""
     old = [run for run in mine if run.cascade_id == request.version.cascade_id and run.outcome is None]
     rows: list[Row] = [
         (run.contact_id, run.id, run.seq, RunState.FINISHED.code, run.phase, run.step, run.branch, None,
@@ -238,10 +244,11 @@ def _supersede(tx: Transaction, world: World, request: Request, mine: list[Run],
     run_store.change(tx, rows)
     if world.outbox is not None:
         world.outbox.note(tx, (), (), rows)
-    tx.many("withdraw_messages", [(r.contact_id, r.id, r.step, MessageState.CANCELLED.code) for r in old])
-    course_store.due(tx, [(run.contact_id, run.id) for run in old])
+    keys = {(run.contact_id, run.id) for run in old}
+    course_store.due(tx, keys)
     ended = Outcome.SUPERSEDED.code  # kept here, since the new run's id must be another
     mine[:] = [structs.replace(run, outcome=ended) if run in old else run for run in mine]
+    return keys
 
 
 def next_entry_at(pace: int, started_at: int, enrolled: int) -> int | None:

@@ -103,9 +103,10 @@ def open_task(changes: Changes, world: World, call: Call, now: int) -> int:
 def leave(
     changes: Changes, version: Version, run: Run, decision: Decision, passages: Passages, now: int
 ) -> None:
-    """Note that the tasks of a run are over, where the decision ends it or takes it on to another step."""
-    if run.outcome is not None:
-        return
+    """Note that the tasks of a run are over, where the decision ends it or takes it on to another step.
+
+    Also of a run that had ended before: a restart ends runs without a decision.
+    """
     for passage in passages.values():
         if passage.channel != _AGENT or passage.state in _UNSENT or _stays(version, decision, passage):
             continue

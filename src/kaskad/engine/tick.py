@@ -84,7 +84,7 @@ def tick(
     for account_id, held in world.holds.keep(tx, world.policy.hold_refused_percent, now).items():
         if world.outbox is not None:
             world.outbox.account_held(tx, world.accounts[account_id].name, held.why, held.at)
-    enrol(tx, world, applied.requests, now)
+    applied.touched |= enrol(tx, world, applied.requests, now)
     if closing:
         concerned = touched | applied.touched | changes.not_begun()
         run_store.wake(tx, concerned, now)
@@ -92,7 +92,7 @@ def tick(
         moved = move(tx, world, ended, now, timers=False, told=changes.told, news=applied.news, sums=sums)
         changes.flush_last(tx)
         return Ticked([], moved.decided, len(arrivals), False, sums)
-    enrol(tx, world, [*broadcast(tx, world, now), *dated(tx, world, now)], now)
+    applied.touched |= enrol(tx, world, [*broadcast(tx, world, now), *dated(tx, world, now)], now)
 
     backlog = len(stored) == world.options.inbox_limit
     timers = _timers_may_fire(tx, world, backlog, now)
