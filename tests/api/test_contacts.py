@@ -104,6 +104,25 @@ def test_odd_addresses_are_problems_and_no_defects(api, path):
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+def test_a_slash_in_an_external_id_is_written_encoded_and_leads_nowhere_else(api):
+    path = "/contacts/crm%2F1%2f%D0%BB%25"
+    made = api.put(path, {"attributes": {"name": "Ann"}})
+    assert made["created"] and api.get(path)["external_id"] == "crm/1/л%"
+    api.put(f"{path}%2Fevents", {})
+    assert api.get(f"{path}/events")["items"] == [], "those of the first"
+    told = {"channel": "email", "value": "slash@example.org"}
+    assert api.post(f"{path}/addresses", told)["value"] == "slash@example.org"
+    thread = api.call("GET", path.replace("contacts", "threads"))
+    assert thread.json()["detail"] == "crm/1/л% has written nothing."
+    keyed = {"Idempotency-Key": "slash"}
+    assert api.call("POST", f"{path}/suppress", {}, headers=keyed).status_code == 200
+    noted = next(each for each in api.get("/audit")["items"] if each["action"].endswith("/suppress"))
+    assert noted["object"] == made["id"]
+    for wrong in ("/accounts/sms%2Fprices", f"{path}%2F"):
+        assert api.call("DELETE", wrong).status_code in (404, 422)
+    assert api.delete(path)["contact"] == made["id"] and api.call("GET", path).status_code == 404
+
+
 def test_an_external_id_stays_with_its_contact(api):
     one = api.put("/contacts/stay-1", {})["id"]
     two = api.put("/contacts/stay-2", {})["id"]

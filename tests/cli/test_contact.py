@@ -85,7 +85,7 @@ def test_who_has_an_external_id_with_a_slash_is_named_by_it(told, tmp_path):
     assert "merged" in told("contact", "history", "crm/18")[1], "its second external id"
     for wrong in ("crm/1", "crm/172", "../keys"):
         code, out = told("contact", "show", wrong)
-        assert code == 1 and f"No contact has the external id '{wrong}'" in out
+        assert code == 1 and wrong in out, out
     assert told("contact", "erase", "crm/17", "--yes")[0] == 0
     assert told("contact", "show", "con_2")[0] == 1 and told("contact", "show", "crm/170")[0] == 0
 

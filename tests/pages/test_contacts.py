@@ -61,6 +61,14 @@ def test_the_card_tells_everything_and_why(visit, site):
     opened.shoot("contact message ru")
 
 
+def test_a_contact_with_a_slash_in_its_external_id_has_a_page_by_it(site):
+    made = site.api.post("/contacts", {"external_id": "crm/17", "attributes": {"name": "Slash"}})
+    with site.client("marketer") as client:
+        page = client.get("/contacts/crm%2F17")
+        assert page.status_code == 200 and f'"/contacts/{made["id"]}/' in page.text
+        assert client.get("/contacts/crm%2F18").status_code == 404
+
+
 def test_the_hour_at_which_somebody_reacts_is_told_before_a_step_waits_for_it(site, capsys):
     api, office = site.api, site.service.office
     text = (

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from kaskad.cli.screens.options import DB, JSON
-
-if TYPE_CHECKING:
-    from kaskad.cli.client import Client
 
 WHO = Annotated[str, typer.Argument(metavar="CONTACT", help="Its id (con_…), external id, e-mail or +phone.")]
 CHANNEL = Annotated[str, typer.Argument(help="email, sms, telegram, …; calls go to the number of sms.")]
@@ -35,7 +32,7 @@ def listing(who: WHO, db: DB = "", as_json: JSON = False) -> None:
     from kaskad.cli.screens.output import as_text, table
 
     with reached(db) as client:
-        found = client.get(f"{_at(client, who)}/addresses")["items"]
+        found = client.get(f"{_at(who)}/addresses")["items"]
     if as_json:
         typer.echo(as_text(found))
     elif not found:
@@ -61,9 +58,7 @@ def add_one(
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        kept = client.post(
-            f"{_at(client, who)}/addresses", {"channel": channel, "value": value, "primary": main}
-        )
+        kept = client.post(f"{_at(who)}/addresses", {"channel": channel, "value": value, "primary": main})
     say(as_json, kept, f"{kept['channel']} {kept['value']} is an address of {who}.")
 
 
@@ -88,7 +83,7 @@ def remove(who: WHO, channel: CHANNEL, value: ADDRESS, db: DB = "", as_json: JSO
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        client.delete(f"{_at(client, who)}/addresses", channel=channel, value=value)
+        client.delete(f"{_at(who)}/addresses", channel=channel, value=value)
     say(as_json, {"channel": channel, "value": value}, f"{channel} {value} is no address of {who} any more.")
 
 
@@ -97,15 +92,15 @@ def _mark(who: str, channel: str, value: str, deed: str, db: str, as_json: bool)
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        client.post(f"{_at(client, who)}/addresses/{deed}", {"channel": channel, "value": value})
+        client.post(f"{_at(who)}/addresses/{deed}", {"channel": channel, "value": value})
     told = {"channel": channel, "value": value, "marked": deed}
     say(as_json, told, f"{channel} {value} of {who} is marked as {deed}.")
 
 
-def _at(client: Client, who: str) -> str:
+def _at(who: str) -> str:
     from kaskad.cli.client import whom
 
-    return f"/contacts/{whom(client, who)}"
+    return f"/contacts/{whom(who)}"
 
 
 def _more(each: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from kaskad.actions.office import Office
     from kaskad.config import Settings
+    from kaskad.domain.errors import NotFound
 
 T = TypeVar("T")
 
@@ -145,36 +146,28 @@ def _counted(waited_s: float, rest_s: float) -> float:
 
 
 def part(name: str) -> str:
-    """Return a name as a part of a path; raises NotFound for what cannot be one: it would lead elsewhere."""
-    from urllib.parse import quote
-
-    from kaskad.domain.errors import NotFound
-
-    if not name.strip() or "/" in name or name in (".", ".."):
-        raise NotFound(f"Nothing has the name {name!r}: names have no / in them, and are not empty.")
-    return quote(name, safe="")
+    """Return a name as a part of a path; raises NotFound for what cannot be one."""
+    if "/" in name:
+        raise _no_name(name)
+    return whom(name)
 
 
-def whom(client: Client, who: str) -> str:
+def whom(who: str) -> str:
     """Return a contact's id, external id, e-mail or +phone as a part of a path; raises NotFound.
 
-    External ids may hold a slash, which no part of a path can: the contact is looked for by it.
+    External ids may hold a slash, which nothing else may that has a name.
     """
+    from urllib.parse import quote
+
+    if not who.strip() or who in (".", ".."):
+        raise _no_name(who)
+    return quote(who, safe="")
+
+
+def _no_name(name: str) -> NotFound:
     from kaskad.domain.errors import NotFound
 
-    if "/" not in who:
-        return part(who)
-    others = []
-    for each in client.items("/contacts", q=who, limit=1000):
-        own = each["external_id"] or ""
-        if own == who:
-            return str(each["id"])
-        if not own.startswith(who):
-            others.append(str(each["id"]))  # found by another of its external ids, or by something else
-    for each in others:
-        if who in client.get(f"/contacts/{each}")["external_ids"]:
-            return each
-    raise NotFound(f"No contact has the external id {who!r}: `kaskad contact list` shows them and their ids.")
+    return NotFound(f"Nothing has the name {name!r}: names have no / in them, and are not empty.")
 
 
 @contextmanager

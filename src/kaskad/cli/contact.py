@@ -58,7 +58,7 @@ def show(
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        at = f"/contacts/{whom(client, who)}"
+        at = f"/contacts/{whom(who)}"
         told = client.get(at)
         told["timeline"] = client.get(f"{at}/timeline", limit=limit)["items"] if limit else []
     if as_json:
@@ -86,7 +86,7 @@ def export(
     if out.exists():
         raise typer.BadParameter(f"{out} is there already: name another file", param_hint="--out")
     with reached(db) as client:
-        told = client.get(f"/contacts/{whom(client, who)}/export", format=form)
+        told = client.get(f"/contacts/{whom(who)}/export", format=form)
     if form == "json":
         told = msgspec.json.format(msgspec.json.encode(told), indent=2)
     out.touch(mode=0o600)  # it is about a person: nobody else's to read
@@ -111,7 +111,7 @@ def send(
 
     told = {"channel": channel, "text": text, "subject": subject, "class": message_class}
     with reached(db) as client:
-        answer = client.post(f"/contacts/{whom(client, who)}/messages", told)
+        answer = client.post(f"/contacts/{whom(who)}/messages", told)
     say(as_json, answer, f"It is told; `kaskad contact show {who}` tells what came of it.")
 
 
@@ -129,7 +129,7 @@ def erase(
     if not yes:
         raise typer.BadParameter("this cannot be undone: look with `kaskad contact show`, then add --yes")
     with reached(db) as client:
-        act = client.delete(f"/contacts/{whom(client, who)}")
+        act = client.delete(f"/contacts/{whom(who)}")
         later = "" if client.moves else "No server runs: the runs end when one does.\n"
     typer.echo(as_text(act) if as_json else later + "\n".join(lines(act)))
 

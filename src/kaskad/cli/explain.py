@@ -43,7 +43,7 @@ def explain(
 
     with reached(db) as client:
         if cascade:
-            found = client.get(f"/contacts/{whom(client, who)}/may", cascade=cascade, trigger=trigger)
+            found = client.get(f"/contacts/{whom(who)}/may", cascade=cascade, trigger=trigger)
             typer.echo(as_text(found) if as_json else "\n".join(may_lines(found)))
             return
         wanted = [who] if read_run(who) else [run["id"] for run in client.items("/runs", contact=who)]

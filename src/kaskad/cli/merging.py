@@ -60,7 +60,7 @@ def merge(
             "this cannot be undone: look at both with `kaskad contact show`, then add --yes"
         )
     with reached(db) as client:
-        done = client.post(f"/contacts/{whom(client, kept)}/merge", {"other": other})
+        done = client.post(f"/contacts/{whom(kept)}/merge", {"other": other})
     told = f"{done['merged']} is part of {done['id']} now, with {done['runs']} runs."
     if done["ended"]:
         told += f" {done['ended']} live runs go on in the run of the other that was further."
@@ -80,7 +80,7 @@ def history(
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        found = client.get(f"/contacts/{whom(client, who)}/history", limit=limit)["items"]
+        found = client.get(f"/contacts/{whom(who)}/history", limit=limit)["items"]
     if as_json:
         typer.echo(as_text(found))
         return

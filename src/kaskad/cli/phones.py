@@ -34,7 +34,7 @@ def show(
         if not contact:
             _say(client.get("/sandbox"), as_json)
             return
-        found = client.get(f"/sandbox/phones/{whom(client, contact)}")
+        found = client.get(f"/sandbox/phones/{whom(contact)}")
     typer.echo(as_text(found) if as_json else found["url"])
 
 

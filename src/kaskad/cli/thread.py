@@ -60,7 +60,7 @@ def show(contact: CONTACT, db: DB = "", as_json: JSON = False) -> None:
     from kaskad.cli.client import reached, whom
 
     with reached(db) as client:
-        _print(client.get(f"/threads/{whom(client, contact)}"), as_json)
+        _print(client.get(f"/threads/{whom(contact)}"), as_json)
 
 
 def reply(
@@ -75,7 +75,7 @@ def reply(
 
     told = {"text": text, **({"channel": channel} if channel else {})}
     with reached(db) as client:
-        _print(client.post(f"/threads/{whom(client, contact)}/reply", told), as_json)
+        _print(client.post(f"/threads/{whom(contact)}/reply", told), as_json)
 
 
 def assign(
@@ -102,7 +102,7 @@ def _change(contact: str, told: dict[str, str], db: str, as_json: bool) -> None:
     from kaskad.cli.client import reached, whom
 
     with reached(db) as client:
-        _print(client.post(f"/threads/{whom(client, contact)}", told), as_json)
+        _print(client.post(f"/threads/{whom(contact)}", told), as_json)
 
 
 def _print(thread: dict[str, Any], as_json: bool) -> None:

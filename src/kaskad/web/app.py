@@ -151,6 +151,7 @@ from kaskad.web.pages.session import lost, need_of
 from kaskad.web.problems import HANDLERS, answer
 from kaskad.web.push import Push
 from kaskad.web.site import SitePages
+from kaskad.web.slashes import as_written
 from kaskad.web.tracking import Tracking
 
 LONG = frozenset({"/api/v1/contacts/import", "/api/v1/bills", "/bills"})  # where long files go
@@ -432,7 +433,7 @@ class Front:
         return host == self._short_host or host in hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
+        path = as_written(scope)
         if not path.startswith(SHORT_PATHS) and self._is_short(scope):
             await page(Request(scope), "missing", status=404)(scope, receive, send)
             return

@@ -12,7 +12,7 @@ from kaskad.actions import addresses
 from kaskad.actions.addresses import Deed
 from kaskad.domain.terms import Channel
 from kaskad.web.api.contacts import AddressView
-from kaskad.web.api.fields import PLAIN, InPath
+from kaskad.web.api.fields import PLAIN, WhoInPath
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Page, Told, View, when
 from kaskad.web.auth import Caller, InOffice, may
@@ -53,7 +53,7 @@ class RankedView(AddressView):
 
 
 @router.get("/{contact}/addresses", dependencies=[READ])
-def list_addresses(office: InOffice, contact: InPath) -> Page[RankedView]:
+def list_addresses(office: InOffice, contact: WhoInPath) -> Page[RankedView]:
     """List the addresses of a contact by channel, those that are used first."""
     found = addresses.listing(office, contact)
     plain = [AddressView.of(each.address).model_dump() for each in found]
@@ -66,7 +66,7 @@ def list_addresses(office: InOffice, contact: InPath) -> Page[RankedView]:
 
 @router.post("/{contact}/addresses")
 def add_address(
-    office: InOffice, contact: InPath, told: NewPlaceIn, caller: Annotated[Caller, WRITE]
+    office: InOffice, contact: WhoInPath, told: NewPlaceIn, caller: Annotated[Caller, WRITE]
 ) -> KeptPlace:  # fmt: skip
     """Give a contact one more address."""
     kept = addresses.add(office, contact, told.channel, told.value, caller.name, primary=told.primary)
@@ -75,7 +75,7 @@ def add_address(
 
 @router.post("/{contact}/addresses/{deed}", status_code=204)
 def mark_address(
-    office: InOffice, contact: InPath, deed: Deed, told: PlaceIn, caller: Annotated[Caller, WRITE]
+    office: InOffice, contact: WhoInPath, deed: Deed, told: PlaceIn, caller: Annotated[Caller, WRITE]
 ) -> Response:  # fmt: skip
     """Make an address the `primary` one of its channel, or say that it is `invalid`, or `valid` after all."""
     addresses.mark(office, contact, told.channel, told.value, deed, caller.name)
@@ -84,7 +84,7 @@ def mark_address(
 
 @router.delete("/{contact}/addresses", status_code=204)
 def remove_address(
-    office: InOffice, contact: InPath, channel: Channel,
+    office: InOffice, contact: WhoInPath, channel: Channel,
     value: Annotated[str, Query(min_length=1, max_length=2_000, pattern=PLAIN)],
     caller: Annotated[Caller, WRITE],
 ) -> Response:  # fmt: skip

@@ -20,7 +20,7 @@ from kaskad.domain.ids import contact_text
 from kaskad.domain.rhythm import Favourite
 from kaskad.domain.terms import Channel, MessageClass, Suppressed
 from kaskad.store.cards import Card, KnownAddress, KnownConsent, KnownEvent
-from kaskad.web.api.fields import PLAIN, Country, InPath, Instant, Json, Language, Name, Text, Words, in_ms
+from kaskad.web.api.fields import PLAIN, Country, Instant, Json, Language, Name, Text, WhoInPath, Words, in_ms
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Newest, Page, Slice, Told, View, instant, when
 from kaskad.web.auth import Caller, InOffice, may
@@ -416,7 +416,7 @@ def save_contacts(office: InOffice, told: BatchIn, caller: Annotated[Caller, WRI
 
 
 @router.get("/{contact}", dependencies=[READ])
-def show_contact(office: InOffice, contact: InPath) -> WholeContact:
+def show_contact(office: InOffice, contact: WhoInPath) -> WholeContact:
     """Show a contact, by its id (`con_…`), external id, e-mail address, or phone number with +."""
     whole = contacts.show(office, contact)
     return WholeContact(
@@ -432,21 +432,22 @@ def show_contact(office: InOffice, contact: InPath) -> WholeContact:
 
 @router.put("/{contact}", responses=MADE)
 def put_contact(
-    office: InOffice, contact: InPath, told: ContactIn, response: Response, caller: Annotated[Caller, WRITE]
+    office: InOffice, contact: WhoInPath, told: ContactIn, response: Response,
+    caller: Annotated[Caller, WRITE],
 ) -> SavedView:  # fmt: skip
     """Make or change the contact of that external id, or change the one of that id (`con_…`)."""
     return _saved(contacts.put(office, told.told(), contact, by=caller.name), response)
 
 
 @router.post("/{contact}/consents", status_code=204, dependencies=[WRITE])
-def add_consent(office: InOffice, contact: InPath, told: ConsentIn) -> Response:
+def add_consent(office: InOffice, contact: WhoInPath, told: ConsentIn) -> Response:
     """Keep a consent or its withdrawal; a withdrawal has ended the runs that it concerns by the answer."""
     contacts.consent(office, contact, told.told())
     return Response(status_code=204)
 
 
 @router.post("/{contact}/suppress", dependencies=[WRITE])
-def suppress_contact(office: InOffice, contact: InPath, told: SuppressIn) -> MarkedView:
+def suppress_contact(office: InOffice, contact: WhoInPath, told: SuppressIn) -> MarkedView:
     """Never write to addresses again, whoever has them."""
     named = told_addresses(told.addresses)
     return MarkedView(addresses=contacts.suppress(office, contact, named, told.reason))
@@ -454,7 +455,7 @@ def suppress_contact(office: InOffice, contact: InPath, told: SuppressIn) -> Mar
 
 @router.post("/{contact}/messages", status_code=202)
 def send_message(
-    office: InOffice, contact: InPath, told: SingleIn, caller: Annotated[Caller, may("cascades:write")]
+    office: InOffice, contact: WhoInPath, told: SingleIn, caller: Annotated[Caller, may("cascades:write")]
 ) -> SingleView:
     """Let one message go to a contact, written by hand; the last look decides whether it is sent.
 
@@ -469,14 +470,16 @@ def send_message(
 
 
 @router.get("/{contact}/events", dependencies=[READ])
-def list_events(office: InOffice, contact: InPath, part: Annotated[Newest, Depends()]) -> Page[EventView]:
+def list_events(office: InOffice, contact: WhoInPath, part: Annotated[Newest, Depends()]) -> Page[EventView]:
     """List what CRM and site told of a contact, newest first."""
     found = contacts.events(office, contact, until=part.until, limit=part.reach)
     return part.page([EventView.of(event) for event in found], [event.at for event in found])
 
 
 @router.get("/{contact}/timeline", dependencies=[READ])
-def show_timeline(office: InOffice, contact: InPath, part: Annotated[Newest, Depends()]) -> Page[EntryView]:
+def show_timeline(
+    office: InOffice, contact: WhoInPath, part: Annotated[Newest, Depends()]
+) -> Page[EntryView]:
     """List everything that happened to a contact, newest first: messages, receipts, reactions, decisions in
     words, runs, consents, events."""
     found = timeline(office, contact, until=part.until, limit=part.reach)

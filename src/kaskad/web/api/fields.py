@@ -64,6 +64,9 @@ Json = Annotated[JsonValue, AfterValidator(storable)]
 Instant = Annotated[AwareDatetime, Field(description="RFC 3339 with an offset.")]
 
 InPath = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN)]
+WhoInPath = Annotated[
+    InPath, Path(description="Its id (`con_…`), external id (a slash in it is `%2F`), e-mail or +phone.")
+]
 NameInPath = Annotated[str, Path(min_length=1, max_length=100, pattern=NAMED)]
 
 

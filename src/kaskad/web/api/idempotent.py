@@ -15,6 +15,7 @@ from kaskad.domain.errors import Conflict, Invalid
 from kaskad.store.db import Row
 from kaskad.web.api import noted
 from kaskad.web.auth import asking
+from kaskad.web.slashes import read_names
 
 KEPT_MS = 24 * 3_600_000
 LONGEST = 200
@@ -42,6 +43,7 @@ class IdempotentRoute(APIRoute):
             return response
 
         async def handler(request: Request) -> Response:
+            read_names(request.scope)
             name = request.headers.get("idempotency-key")
             if name is None or request.method != "POST":
                 return await inner(request)

@@ -15,7 +15,7 @@ from kaskad.domain.errors import Invalid
 from kaskad.domain.ids import contact_text
 from kaskad.domain.terms import Channel, MessageClass, SkipReason
 from kaskad.web.api.contacts import READ, ConsentView, Health, ZonesView
-from kaskad.web.api.fields import PLAIN, InPath
+from kaskad.web.api.fields import PLAIN, WhoInPath
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import View, when
 from kaskad.web.auth import InOffice
@@ -102,7 +102,7 @@ class MayView(View):
 
 @router.get("/{contact}/may", dependencies=[READ])
 def may_be_sent(
-    office: InOffice, contact: InPath,
+    office: InOffice, contact: WhoInPath,
     cascade: Annotated[str, Query(min_length=1, max_length=100, pattern=PLAIN)],
     trigger: Annotated[
         str, Query(max_length=10_000, description="Properties of the event that would begin it, as JSON.")

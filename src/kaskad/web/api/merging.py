@@ -12,7 +12,7 @@ from kaskad.actions import merging
 from kaskad.domain.ids import contact_text
 from kaskad.domain.terms import Channel
 from kaskad.store.cards import Card
-from kaskad.web.api.fields import InPath, Text
+from kaskad.web.api.fields import Text, WhoInPath
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Page, Slice, Told, View, instant, number
 from kaskad.web.auth import Caller, InOffice, may
@@ -96,7 +96,7 @@ def list_duplicates(office: InOffice, part: Annotated[Slice, Depends()]) -> Page
 
 @router.post("/{contact}/merge")
 def merge_contacts(
-    office: InOffice, contact: InPath, told: MergeIn, caller: Annotated[Caller, WRITE]
+    office: InOffice, contact: WhoInPath, told: MergeIn, caller: Annotated[Caller, WRITE]
 ) -> MergedView:  # fmt: skip
     """Make two contacts one: this one is kept, and what led to the other leads here from now on. For good."""
     done = merging.merge(office, contact, told.other, caller.name)
@@ -106,7 +106,7 @@ def merge_contacts(
 
 @router.get("/{contact}/history", dependencies=[READ])
 def list_changes(
-    office: InOffice, contact: InPath,
+    office: InOffice, contact: WhoInPath,
     limit: Annotated[int, Query(ge=1, le=200, description="Items in a page.")] = 50,
     cursor: Annotated[str | None, Query(description="`next` of the page before.")] = None,
 ) -> Page[ChangeView]:  # fmt: skip

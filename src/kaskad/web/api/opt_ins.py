@@ -10,7 +10,7 @@ from pydantic import Field
 
 from kaskad.actions import opt_ins
 from kaskad.domain.terms import MessageClass
-from kaskad.web.api.fields import PLAIN, InPath, Text, Words
+from kaskad.web.api.fields import PLAIN, Text, WhoInPath, Words
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Told, View, instant
 from kaskad.web.auth import InOffice, may
@@ -37,7 +37,7 @@ class LinkView(View):
 
 
 @router.post("/{contact}/opt-in-links", status_code=201, dependencies=[may("contacts:write")])
-def make_opt_in_link(office: InOffice, contact: InPath, told: LinkIn) -> LinkView:
+def make_opt_in_link(office: InOffice, contact: WhoInPath, told: LinkIn) -> LinkView:
     """Make a link by which this contact starts a chat: it becomes an address, and the consent is kept."""
     wanted = opt_ins.Wanted(
         told.account, told.topic, told.consent, told.purpose, confirm=told.confirm, days=told.days

@@ -14,7 +14,7 @@ from kaskad.domain.ids import contact_text, erasure_text, read_erasure
 from kaskad.store import searches
 from kaskad.store.erasures import Act
 from kaskad.web.api.contacts import ConsentView
-from kaskad.web.api.fields import PLAIN, InPath
+from kaskad.web.api.fields import PLAIN, InPath, WhoInPath
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Page, Slice, View, instant
 from kaskad.web.auth import Caller, InOffice, may
@@ -65,7 +65,7 @@ class WholeErasure(ErasureView):
 @router.get("/contacts/{contact}/export", dependencies=[READ], response_class=Response, responses=FILE)
 def export_contact(
     office: InOffice,
-    contact: InPath,
+    contact: WhoInPath,
     form: Annotated[
         Literal["json", "csv"], Query(alias="format", description="csv: a ZIP with a CSV file of each kind.")
     ] = "json",
@@ -79,7 +79,7 @@ def export_contact(
 
 
 @router.delete("/contacts/{contact}")
-def erase_contact(office: InOffice, contact: InPath, caller: Annotated[Caller, WRITE]) -> ErasureView:
+def erase_contact(office: InOffice, contact: WhoInPath, caller: Annotated[Caller, WRITE]) -> ErasureView:
     """Erase a person: runs end; identity, addresses, texts, and what came from services about them are
     deleted; the addresses are never written to again. What is answered is the act that remains."""
     return ErasureView.of(erasure.erase(office, contact, caller.name))

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from kaskad.actions import contacts, sandbox
 from kaskad.actions.sandbox import State
+from kaskad.web.api.fields import WhoInPath
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Told, View
 from kaskad.web.auth import InOffice, may
@@ -76,6 +77,6 @@ def close_sandbox(office: InOffice) -> SandboxView:
 
 
 @router.get("/sandbox/phones/{contact}", dependencies=[may("contacts:read")])
-def show_phone(office: InOffice, contact: str) -> PhoneView:
+def show_phone(office: InOffice, contact: WhoInPath) -> PhoneView:
     """Tell where a contact's phone is looked at; `contact` is named as elsewhere."""
     return PhoneView(url=sandbox.phone(office, contacts.show(office, contact).card.id))

@@ -6,13 +6,13 @@ import secrets
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import AfterValidator, Field
 
 from kaskad.actions import threads
 from kaskad.actions.threads import Conversation, Filter, State, ThreadView
 from kaskad.domain.terms import Channel
-from kaskad.web.api.fields import PLAIN, encodable
+from kaskad.web.api.fields import PLAIN, WhoInPath, encodable
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.runs import Limit
 from kaskad.web.api.stops import StopView
@@ -23,7 +23,6 @@ READ, WRITE = "threads:read", "threads:write"
 
 router = APIRouter(prefix="/api/v1/threads", tags=["threads"], route_class=IdempotentRoute)
 
-Contact = Annotated[str, Path(max_length=200, description="Id, external id, e-mail or phone.")]
 Writer = Annotated[Caller, may(WRITE)]
 Words = Annotated[
     str, Field(min_length=1, max_length=threads.LONGEST, pattern=PLAIN), AfterValidator(encodable)
@@ -122,14 +121,14 @@ def list_threads(
 
 
 @router.get("/{contact}", dependencies=[may(READ)])
-def show_thread(office: InOffice, contact: Contact) -> WholeThread:
+def show_thread(office: InOffice, contact: WhoInPath) -> WholeThread:
     """Show the conversation with a contact."""
     return WholeThread.whole(threads.show(office, contact))
 
 
 @router.post("/{contact}/reply")
 def reply_in_thread(
-    office: InOffice, request: Request, contact: Contact, told: ReplyIn, caller: Writer
+    office: InOffice, request: Request, contact: WhoInPath, told: ReplyIn, caller: Writer
 ) -> WholeThread:
     """Answer a person. The last look decides whether it is sent: `why` of the last text tells why not."""
     key = request.headers.get("idempotency-key") or secrets.token_hex(8)
@@ -138,7 +137,7 @@ def reply_in_thread(
 
 
 @router.post("/{contact}")
-def change_thread(office: InOffice, contact: Contact, told: ThreadChange, caller: Writer) -> WholeThread:
+def change_thread(office: InOffice, contact: WhoInPath, told: ThreadChange, caller: Writer) -> WholeThread:
     """Close a thread, open it again, hand it to somebody, or note that it was looked at."""
     return WholeThread.whole(
         threads.change(office, contact, state=told.state, assignee=told.assignee, seen=told.seen)

@@ -24,6 +24,7 @@ from kaskad.web.auth import SESSION_COOKIE, Forbidden, Unknown, caller_in, csrf_
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.shell import HEADERS, Visitor, render
 from kaskad.web.problems import RETRY_AFTER, on_defect, on_http_error
+from kaskad.web.slashes import read_names
 from kaskad.web.soon import RETRY_S, BeingCounted, Busy
 
 SIGNED_IN = "signed in"  # a need that every session meets
@@ -139,6 +140,7 @@ class PageRoute(APIRoute):
         inner = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
+            read_names(request.scope)
             try:
                 response = await inner(request)
             except BeingCounted as error:
