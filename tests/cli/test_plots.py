@@ -7,7 +7,7 @@ import typer
 
 from kaskad.analytics.reach import Line
 from kaskad.cli import report, root
-from kaskad.cli.screens.funnel import funnel, over_days
+from kaskad.cli.screens.funnel import UNTOLD, funnel, over_days
 from kaskad.cli.screens.plots import Bar, around_zero, chart, columns, filled, sparkline
 from kaskad.cli.screens.scatter import scatter
 
@@ -75,7 +75,7 @@ def reported(*lines):
 
 
 def test_the_funnel_tells_of_each_step_how_far_its_messages_came():
-    letter = Line(0, "letter", "email", sent=2_000, arrived=1_900, seen=600, reacted=150)
+    letter = Line(0, "letter", "email", sent=2_000, delivered=1_900, arrived=1_900, seen=600, reacted=150)
     for width in (40, 80):
         drawn = funnel(reported(letter, Line(1, "chat", "telegram"), Line(2, "sms", "sms", sent=9)), width)
         assert all(len(each) <= width for each in drawn) and len(drawn) == 9
@@ -86,6 +86,12 @@ def test_the_funnel_tells_of_each_step_how_far_its_messages_came():
         assert bars[0] == bars[1] > bars[2] > bars[3] > bars[4] >= bars[8] == 0
         assert not any("chat" in each for each in drawn), "nothing was sent there"
     assert funnel(reported(), 80) == [] and funnel(SimpleNamespace(entered=0, lines=[letter]), 80) == []
+
+
+def test_the_funnel_says_what_has_arrived_where_deliveries_are_not_told():
+    told = Line(0, "sms", "sms", sent=10, delivered=9, arrived=9)
+    assert UNTOLD not in funnel(reported(told), 80)
+    assert funnel(reported(told, Line(1, "letter", "email", sent=10, arrived=9)), 80)[-1] == UNTOLD
 
 
 def day(number, sent=0, reacted=0, **cost):

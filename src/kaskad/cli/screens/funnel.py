@@ -12,12 +12,14 @@ from kaskad.domain.cascade import Money
 from kaskad.domain.money import format_money
 
 STAGES = {"sent": "sent", "arrived": "arrived", "seen": "seen", "reacted": "reacted"}  # word -> figure
+UNTOLD = "arrived: delivered; where deliveries are not told, as by most mail servers, sent and not failed"
 
 
 def funnel(report: Report, width: int = 0) -> list[str]:
     """Return who entered and how far the messages of each step on each channel came, as bars to one scale.
 
     `width`: columns, by itself those of the terminal. Nothing where nobody entered or nothing was sent.
+    Says what has arrived where that is more than was told as delivered, which the table above it has.
     """
     lines = [line for line in report.lines if line.sent]
     if not report.entered or not lines:
@@ -25,7 +27,8 @@ def funnel(report: Report, width: int = 0) -> list[str]:
     bars = [Bar("entered", report.entered, f"{report.entered:,}", "people")]
     for line in lines:
         bars += _of_line(line, report.entered)
-    return chart(bars, width=width)
+    untold = any(line.arrived > line.delivered for line in lines)
+    return [*chart(bars, width=width), *([UNTOLD] if untold else ())]
 
 
 def _of_line(line: Line, entered: int) -> list[Bar]:
