@@ -4,10 +4,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kaskad.analytics import control
 from kaskad.domain.errors import Conflict
 from kaskad.domain.terms import Channel
 from kaskad.store.contacts import Address, Consent, Contact, mark_invalid, upsert
 from kaskad.store.db import Database, Transaction
+from kaskad.store.segment_blocks import BLOCK
 from kaskad.store.suppressions import hash_key, rotate_hash_key, suppress
 from kaskad.store.vault import Vault
 
@@ -173,3 +175,19 @@ def test_it_does_not_matter_how_people_are_cut_into_batches(
                 others = {row[0] for row in values if row[1:3] == (channel, value)} - {contact_id}
                 assert shared == bool(others)
     assert seen[0] == seen[1]
+
+
+def test_everybody_is_known_by_then_but_for_numbers_of_nobody_seeds_and_the_erased(db: Database) -> None:
+    there = {*range(1, 11), *range(BLOCK + 1, 2 * BLOCK + 1), *range(2 * BLOCK + 7, 3 * BLOCK + 1)}
+    with db.write() as tx:
+        tx.script(
+            "INSERT INTO contacts (id, created_at) WITH RECURSIVE numbers (id) AS (SELECT 1 UNION ALL"
+            f" SELECT id + 1 FROM numbers WHERE id < {3 * BLOCK}) SELECT id, id % 5 FROM numbers"
+            f" WHERE id NOT BETWEEN 11 AND {BLOCK} AND id NOT BETWEEN {2 * BLOCK + 1} AND {2 * BLOCK + 6};"
+            "UPDATE contacts SET erased_at = 1 WHERE id IN (2, 9); UPDATE contacts SET seed = 1 WHERE id = 4"
+        )
+    there -= {2, 4, 9}
+    with db.read() as tx:
+        told = control.everybody(tx, [4, 1, 3])
+    for until in (1, 3, 4):
+        assert set(told.known(until).nonzero()[0].tolist()) == {each for each in there if each % 5 < until}

@@ -81,30 +81,34 @@ class Everybody(Struct, frozen=True):
 def everybody(tx: Transaction, untils: Iterable[int]) -> Everybody:
     """Return who is known, and who of them was before each of up to four instants.
 
-    Numbers of contacts are given one after the other and none is given back, so of a block of them it is
-    mostly enough how many there are.
+    Numbers of contacts are given one after the other and none is given back, so it is mostly enough how many
+    there are.
     """
     told = sorted(set(untils))
     instants = told + told[-1:] * (4 - len(told))
     row = tx.one("last_contact")
     last = (row[0] or 0) if row else 0
-    there, late = np.zeros(last + 1, np.bool_), [_NOBODY]
     asked = dict(zip(("first", "second", "third", "fourth"), instants, strict=True))
-    for least in range(0, last + 1, BLOCK):
-        span = {"least": least, "most": min(least + BLOCK - 1, last)}
-        ((count, gone, new),) = tx.all("contacts_of_block", **span, **asked)
-        if count == span["most"] - least + (least > 0):  # nobody has the number 0
-            there[max(least, 1) : span["most"] + 1] = True
-        elif count:
+    ((count, gone, new),) = tx.all("everybody", **asked)
+    there = np.ones(last + 1, np.bool_)
+    there[0] = False  # nobody's number
+    if count < last:
+        _leave_out(tx, there)
+    there[_numbers(gone)] = False
+    there[seeds.all_seeds(tx)] = False
+    late = _numbers(new)
+    return Everybody(there, late // 4, np.array(instants)[late % 4], {})
+
+
+def _leave_out(tx: Transaction, there: NDArray[np.bool_]) -> None:
+    """Leave out the numbers that were given to nobody: they are few, so most blocks are only counted."""
+    for first in range(1, len(there), BLOCK):
+        span = {"least": first, "most": min(first + BLOCK, len(there)) - 1}
+        ((count,),) = tx.all("count_of_block", **span)
+        if count <= span["most"] - span["least"]:
+            there[first : span["most"] + 1] = False
             ((ids,),) = tx.all("ids_of_block", **span)
             there[_numbers(ids)] = True
-        if gone:
-            there[_numbers(gone)] = False
-        if new:
-            late.append(_numbers(new))
-    there[seeds.all_seeds(tx)] = False
-    found = np.concatenate(late)
-    return Everybody(there, found // 4, np.array(instants)[found % 4], {})
 
 
 def measure(
@@ -191,8 +195,13 @@ class _Events(Struct, frozen=True):
         return _Events(self.whose[chosen], self.at[chosen], self.minor[chosen], self.more)
 
 
-def _numbers(text: str) -> Contacts:
-    return np.fromstring(text, np.int64, sep=",")
+def _numbers(told: str | bytes | None) -> Contacts:
+    """Return the numbers of a text, or of the bytes that PostgreSQL tells them by; None: none."""
+    if told is None:
+        return _NOBODY
+    if isinstance(told, str):
+        return np.fromstring(told, np.int64, sep=",")
+    return np.frombuffer(told, ">i8").astype(np.int64)
 
 
 def _happened(
