@@ -11,7 +11,8 @@ SELECT version_id, course_id, value, count(*) FROM run_courses
 
 -- name: held_out_touched
 -- Contamination: of the last :limit runs held out from a cascade, how many there are, and of how many the person
--- got a message of another cascade within the time in which the goal counts.
+-- got a message of another cascade within the time in which the goal counts. The version is asked for as a range, which
+-- the index tells of: PostgreSQL read the rows of all versions, and of an early one there may be none among the last.
 SELECT count(*), coalesce(sum(touched), 0)
   FROM (SELECT CASE WHEN EXISTS (
                  SELECT 1 FROM arrivals m JOIN runs o ON o.contact_id = m.contact_id AND o.id = m.run_id
@@ -19,7 +20,8 @@ SELECT count(*), coalesce(sum(touched), 0)
                     AND m.submitted_at >= r.entered_at AND m.submitted_at < r.entered_at + :within
                     AND m.arrived = 1) THEN 1 ELSE 0 END AS touched
           FROM runs r
-         WHERE r.holdout = 1 AND r.cascade_id = :cascade_id AND (:version_id = 0 OR r.version_id = :version_id)
+         WHERE r.holdout = 1 AND r.cascade_id = :cascade_id
+           AND r.version_id BETWEEN :version_id AND CASE WHEN :version_id = 0 THEN 2147483647 ELSE :version_id END
            AND r.entered_at >= :since AND r.entered_at < :until
            AND r.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
          ORDER BY r.entered_at DESC LIMIT :limit) AS held;
