@@ -195,7 +195,8 @@ def spans(since: int, until: int) -> list[tuple[int, int, int]]:
     first, last = -(-since // DAY) * DAY, until // DAY * DAY
     if first >= last:
         return [(1, since, until)]
-    return [(1, since, first), (DAY, first, last), (1, last, until)]
+    found = [(1, since, first), (DAY, first, last), (1, last, until)]
+    return [(hours, least, most) for hours, least, most in found if least < most]
 
 
 def worth_each(

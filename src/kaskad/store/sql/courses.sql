@@ -199,13 +199,16 @@ DELETE FROM run_courses
 
 -- name: part_sums
 -- How many runs of a cascade that entered between two hours have each part, by version, what their goals were
--- worth, and what of that came back.
-SELECT k.version_id, p.detail, sum(k.runs), sum(k.value), sum(k.returned)
-  FROM course_counts k JOIN course_parts p ON p.id = k.part_id
- WHERE k.version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id
-                           AND (:version_id = 0 OR id = :version_id))
-   AND k.hours = :hours AND k.hour >= :since AND k.hour < :until
- GROUP BY k.version_id, k.part_id, p.detail;
+-- worth, and what of that came back. Texts are looked up for the sums: PostgreSQL sorted all counts by them.
+SELECT k.version_id, p.detail, k.runs, k.value, k.returned
+  FROM (SELECT version_id, part_id, CAST(sum(runs) AS BIGINT) AS runs, CAST(sum(value) AS BIGINT) AS value,
+               CAST(sum(returned) AS BIGINT) AS returned
+          FROM course_counts
+         WHERE version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id
+                                 AND (:version_id = 0 OR id = :version_id))
+           AND hours = :hours AND hour >= :since AND hour < :until
+         GROUP BY version_id, part_id) AS k
+  JOIN course_parts p ON p.id = k.part_id;
 
 -- name: counts_under_way
 -- Runs that began and runs under way, by cascade (0: of all); hold-outs, who get nothing, are not counted. Version by
