@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from sys import byteorder
 
+import msgspec
 from msgspec import Struct, field, structs
 
 from kaskad.analytics.changed import PIECE, Changed
@@ -205,24 +208,38 @@ def worth_each(
     """Return how many first runs brought which amount, held out (1) or not; who brought nothing lacks."""
     changed = changed or Changed(tx)
     found: Counter[tuple[int, int]] = Counter()
+    scanned: list[tuple[int, Sequence[int]]] = []
     if scope.people is not None:
         found.update(scope.people.counted(tx, cascade_id).worths(scope.since, scope.until, scope.means))
     else:
-        for version_id, course_id, value, count in tx.all(
-            "worth_scan", cascade_id=cascade_id, **_span(scope)
-        ):
-            found[course_id, value] += count * scope.has(version_id)
+        for version_id, course_id, values in tx.all("worth_scan", cascade_id=cascade_id, **_span(scope)):
+            if scope.has(version_id):
+                scanned.append((course_id, _amounts(values)))
     for sign, entry in _moved(tx, cascade_id, scope, changed):
         if entry.value:
             found[entry.course_id, entry.value] += sign
-    known = parts(tx, {course_id for course_id, _ in found}, changed.courses)
+    ids = {course_id for course_id, _ in (*scanned, *found)}
     arms: dict[int, Counter[int]] = {0: Counter(), 1: Counter()}
+    known = parts(tx, ids, changed.courses)
     shapes = {each: next(part for part in own if isinstance(part, Shape)) for each, own in known.items()}
     arm_of = {each: arms[shape.holdout] for each, shape in shapes.items() if shape.of_the_lot}
+    for course_id, amounts in scanned:
+        if course_id in arm_of:
+            arm_of[course_id].update(amounts)
     for (course_id, value), count in found.items():
         if course_id in arm_of:
             arm_of[course_id][value] += count
     return arms
+
+
+def _amounts(told: str | bytes) -> Sequence[int]:
+    """Return the numbers of a text, or of PostgreSQL's bytes."""
+    if isinstance(told, str):
+        return msgspec.json.decode(f"[{told}]", type=list[int])
+    found = array("q", told)
+    if byteorder == "little":
+        found.byteswap()
+    return found
 
 
 def held_out_lately(
