@@ -18,6 +18,7 @@ from python_calamine import CalamineWorkbook
 from kaskad.actions import mailboxes, measures, reports
 from kaskad.actions.export import Data, Form, Wanted, export_data
 from kaskad.actions.guard_counts import counts_of
+from kaskad.actions.measures import DAY_MS
 from kaskad.actions.office import Office
 from kaskad.analytics import trials
 from kaskad.analytics.courses import tally
@@ -401,6 +402,10 @@ def check_others(story: Story, runs: list[Run], made: list[Message]) -> None:
     mails = [one for one in made if one.channel == "email"]
     assert sum(each.complaints.part for each in days) == one_count.complained(mails)
     assert sum(each.complaints.whole for each in days) == sum(one.arrived for one in mails)
+    by_day = Counter[int]()
+    for each in days:
+        by_day[each.day] += each.complaints.whole
+    assert by_day == Counter(one.submitted_at // DAY_MS * DAY_MS for one in mails if one.arrived)
     kept = mailboxes.told(story.office, 60)
     whole = Counter[str]()
     for service in kept.services:

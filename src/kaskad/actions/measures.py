@@ -84,7 +84,7 @@ def complaints(office: Office, days: int = 30) -> list[Day]:
     first = now // DAY_MS - days + 1
     with office.read() as tx:
         accounts, known = {row[0]: (row[1], row[2]) for row in tx.all("accounts")}, services(tx)
-        left = left_between(tx, first * DAY_HOURS, now // HOUR_MS + 1, by_hour=True)
+        left = left_between(tx, first * DAY_HOURS, now // HOUR_MS + 1, by=DAY_HOURS)
     came, reported = Counter[tuple[int, int]](), Counter[tuple[int, int]]()
     for (hour, _, leg), count in left.items():
         name = accounts.get(leg.account_id or 0)

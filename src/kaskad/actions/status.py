@@ -32,7 +32,7 @@ def status(office: Office) -> Status:
     """Return how the engine is, and what was sent in this hour of its clock and the last."""
     now = office.now()
     with office.read() as tx:
-        left = left_between(tx, now // HOUR_MS - 1, now // HOUR_MS + 1, by_hour=True)
+        left = left_between(tx, now // HOUR_MS - 1, now // HOUR_MS + 1, by=1)
     sent: Counter[str] = Counter()
     by_account: Counter[int] = Counter()
     for (_, _, leg), count in sorted(left.items(), key=lambda one: one[0][2].channel):

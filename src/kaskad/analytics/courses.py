@@ -163,23 +163,24 @@ def _sum(tx: Transaction, cascade_id: int, scope: Scope, told: Tally) -> None:
                 told.add(part_of_text(text), version_id, *sums)
 
 
-Left = tuple[int, int, Leg]  # an hour (0: whichever), a version, what became of a message
+Left = tuple[int, int, Leg]  # the first hour of some (0: of all), a version, what became of a message
 
 
-def left_between(tx: Transaction, since: int, until: int, *, by_hour: bool = False) -> Counter[Left]:
+def left_between(tx: Transaction, since: int, until: int, *, by: int = 0) -> Counter[Left]:
     """Return how many messages were submitted from one hour (since 1970) until before another; no seeds'.
 
-    While very much is going on this is as of some seconds ago.
+    `by`: so many hours together, 1 or DAY, told by the first of them; 0: all. While very much is going on
+    this is as of some seconds ago.
     """
     found = Counter[Left]()
-    for hours, first, last in [(1, since, until)] if by_hour else spans(max(since, 1), until):
+    for hours, first, last in [(1, since, until)] if by == 1 else spans(max(since, 1), until):
         for hour, version_id, text, count in tx.all(
-            "legs_between", hours=hours, since=first, until=last, by=int(by_hour)
+            "legs_between", hours=hours, since=first, until=last, by=by
         ):
             found[hour, version_id, leg_of(text)] += count
     for hour, version_id, leg, sign in moves(tx, _waiting(tx)):
         if since <= hour < until:
-            found[hour if by_hour else 0, version_id, leg] += sign
+            found[hour // by * by if by else 0, version_id, leg] += sign
     return found
 
 

@@ -63,7 +63,7 @@ def hours(tx: Transaction, now: int, count: int = 24) -> list[Hour]:
     """Return the last hours of the clock, the oldest first; the last one has just begun."""
     first = now // HOUR_MS - count + 1
     told = {hour: [0, 0] for hour in range(first, first + count)}
-    for (hour, _, leg), messages in left_between(tx, first, first + count, by_hour=True).items():
+    for (hour, _, leg), messages in left_between(tx, first, first + count, by=1).items():
         told[hour][0] += messages * (leg.state in LEFT)
         told[hour][1] += messages * (leg.state in FAILED)
     return [Hour(hour * HOUR_MS, *counts) for hour, counts in told.items()]

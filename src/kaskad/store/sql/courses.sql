@@ -137,12 +137,14 @@ DELETE FROM leg_counts
    AND leg_counts.part_id = k.part_id AND leg_counts.messages = 0 */;
 
 -- name: legs_between
--- The messages submitted between two hours, by hour (where :by is 1; else all together), version and what became of
--- them.
-SELECT k.hour * :by, k.version_id, p.detail, sum(k.messages)
-  FROM leg_counts k JOIN course_parts p ON p.id = k.part_id
- WHERE k.hours = :hours AND k.hour >= :since AND k.hour < :until
- GROUP BY k.hour * :by, k.version_id, k.part_id, p.detail;
+-- The messages submitted between two hours, by version and what became of them: those of :by hours together, by the first
+-- of these (where :by is 0 those of all, by 0).
+SELECT k.hour, k.version_id, p.detail, k.messages
+  FROM (SELECT coalesce(hour / nullif(:by, 0) * :by, 0) AS hour, version_id, part_id, CAST(sum(messages) AS BIGINT) AS messages
+          FROM leg_counts
+         WHERE hours = :hours AND hour >= :since AND hour < :until
+         GROUP BY coalesce(hour / nullif(:by, 0) * :by, 0), version_id, part_id) AS k
+  JOIN course_parts p ON p.id = k.part_id;
 
 -- name: legs_by_day
 -- What became of a cascade's messages (of one version, or with 0 of all) that were submitted between two hours, by day;
