@@ -66,6 +66,10 @@ def test_a_week_is_held_against_what_was_told_of_as_many_as_came(either, monkeyp
     weeks.go_on(office)  # once
     first, *_ = told = hindsight.of_all(office)
     assert [one.version for one in told] == [2, 1] and first.basis == "own"
+    assert hindsight.among(told, "cart") == hindsight.of_cascade(office, "cart")
+    with monkeypatch.context() as patch:
+        patch.setattr(hindsight, "MOST", 2)
+        assert hindsight.among(told, "cart") is None, "there may be more"
     stage.passes("2h")
     for number in range(7):
         day(stage, f"after {number}", 8)

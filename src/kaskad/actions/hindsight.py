@@ -104,6 +104,12 @@ def of_all(office: Office, limit: int = MOST) -> list[Hindsight]:
     return sorted(found, key=lambda one: -one.started_at)[:limit]
 
 
+def among(every: Sequence[Hindsight], slug: str) -> list[Hindsight] | None:
+    """Return what `of_cascade` does, of what `of_all` has returned; None where that may lack some of it."""
+    own = [one for one in every if one.cascade == slug]
+    return own if len(every) < MOST and len(own) <= LAUNCHES else None
+
+
 def calibrated(told: Sequence[Hindsight]) -> Calibration:
     """Return how far the forecasts of launches can be trusted, by those that are over."""
     return calibration([[one.placed for one in each.figures] for each in told if each.over])

@@ -22,7 +22,6 @@ from kaskad.actions.office import Office
 from kaskad.actions.past import Past
 from kaskad.actions.reports import Told
 from kaskad.actions.status import Status
-from kaskad.analytics.calibration import Calibration
 from kaskad.analytics.recent import Hour, Lately
 from kaskad.analytics.uplift import Uplift
 from kaskad.analytics.who import Found
@@ -52,7 +51,7 @@ class Figures:
         self.people: Remembered[Found] = Remembered(self.soon)
         self.money: Remembered[MoneyTold] = Remembered(self.soon)
         self.foretold: Remembered[list[Hindsight]] = Remembered(self.soon)
-        self.calibrated: Remembered[Calibration] = Remembered(self.soon)
+        self.foretold_everywhere: Remembered[list[Hindsight]] = Remembered(self.soon)
         self.pasts: Remembered[Past] = Remembered()
         self.controls: Remembered[Control] = Remembered(self.soon)
         self.optimized: Remembered[Optimized] = Remembered(self.soon)
@@ -85,9 +84,9 @@ class Figures:
         """Begin a cascade's last launches beside what was forecast of them."""
         return self.foretold.begin(slug, lambda: hindsight.of_cascade(office, slug))
 
-    def calibration(self, office: Office) -> Asked[Calibration]:
-        """Begin how far forecasts of all cascades can be trusted."""
-        return self.calibrated.begin("", lambda: hindsight.calibrated(hindsight.of_all(office)))
+    def hindsight_everywhere(self, office: Office) -> list[Hindsight]:
+        """Return the same of all cascades."""
+        return self.foretold_everywhere.soon("", lambda: hindsight.of_all(office))
 
     def forget(self, slug: str) -> None:
         """Count anew what has just been changed."""

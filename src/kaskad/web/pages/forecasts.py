@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from kaskad.actions import cascades
-from kaskad.actions.hindsight import Compared, Hindsight
+from kaskad.actions.hindsight import Compared, Hindsight, among, calibrated
 from kaskad.analytics.calibration import ENOUGH, TO_HOLD, Calibration
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.cascades import Reader, Slug
@@ -36,8 +36,10 @@ def forecasts(
     """Show a cascade's launches, what was expected of each, and what has become of it."""
     look, figures = look_of(request, seen), figures_of(request)
     overview = cascades.find(office, slug).overview
-    foretold, trusted = figures.hindsight(office, slug), figures.calibration(office)
-    every, whole = foretold(), trusted()
+    everywhere = figures.hindsight_everywhere(office)
+    every, whole = among(everywhere, slug), calibrated(everywhere)
+    if every is None:
+        every = figures.hindsight(office, slug)()
     told = [each for each in every if each.figures]
     known = list(dict.fromkeys(one.figure for each in told for one in each.figures))
     figure = figure if figure in known else USUAL
