@@ -12,6 +12,7 @@ from kaskad.domain.terms import Channel, Disposition, Kind, TaskState
 from kaskad.engine import agents
 from kaskad.engine.agents import No
 from kaskad.engine.arrival import Arrival
+from kaskad.engine.world import Options
 from kaskad.store import cascades, contacts
 from kaskad.store import tasks as task_store
 from kaskad.store.tasks import Wanted
@@ -276,6 +277,27 @@ def test_a_stop_elsewhere_withdraws_the_task_of_a_run_that_goes_on(either):
     stage.deliver(arrivals=[Arrival(ann, 0, -1, Kind.UNSUBSCRIBED.value, "crm", stage.clock.now(), told)])
     assert tasks(stage)[0].state == TaskState.WITHDRAWN.code and stage.outcome(ann) is None
     assert stage.states(ann)["agent"] == "rejected" and stage.states(ann)["letter"] == "sent"
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_a_stop_beside_what_another_message_cost_withdraws_the_task_too(either, moves):
+    """Both are told in one webhook, or wait in the inbox together."""
+    stage = desk(either)
+    ann = person(stage)
+    stage.passes("2h")
+    bob = person(stage, "bob", "+77000000012")
+    now, anns, bobs = stage.clock.now(), stage.run(ann), stage.run(bob)
+    told = [
+        Arrival(bob, bobs.id, 0, Kind.DELIVERED.value, "d", now, '{"cost": 7}'),
+        Arrival(ann, anns.id, 0, Kind.COMPLAINED.value, "c", now),
+    ]
+    intake = (
+        stage if moves else Stage(either, options=Options(base_url="https://go.example.org", moves=False))
+    )
+    assert not intake.deliver(arrivals=told).result(0)
+    stage.works()
+    (task,) = tasks(stage)
+    assert task.state == TaskState.WITHDRAWN.code and stage.passages(bob)[0].held == 7
 
 
 def test_the_last_look_before_dialling(either):

@@ -172,6 +172,14 @@ class _MessageFacts:
         soften_addresses(self._tx, self._softened, self._now)
         if self._policed:
             self._count_policed()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Leave nothing of these messages for what is told of others in the same tick: it is written."""
+        for noted in (self._costs, self._reasons, self._spoiled, self._closed, self._policed):
+            noted.clear()
+        for places in (self._doubted, self._softened):
+            places.clear()
 
     def _tell(self, arrival: Arrival, row: Row, mask: int, *, plain: bool) -> None:
         """Note what is new about a run, as long as it is about one message that nothing was told about."""
