@@ -38,6 +38,7 @@ def test_where_nothing_is_known_that_is_said(stage, office):
     (told,) = hindsight.of_cascade(office, "cart")
     assert (told.launch, told.version, told.audience, told.basis) == (0, 1, "trigger left", "prior")
     assert told.figures == () and not told.over, "of nobody nothing is told, nor how many will come"
+    assert hindsight.lately(office, "cart", 1) == [], "nor is it shown with the report"
     stage.passes("P9D")
     assert not hindsight.of_cascade(office, "cart")[0].over, "nobody has come: nothing can be held against it"
     stage.cascade(TEXT % "new" + "budget: {total: 10 KZT}\n")
@@ -52,7 +53,7 @@ def test_a_week_is_held_against_what_was_told_of_as_many_as_came(either, monkeyp
     for number in range(9):
         day(stage, f"before {number}", 8)
     cascades.put(office, "cart", TEXT % "new")
-    looks, waiting = [], changed.waiting
+    looks, waiting, week = [], changed.waiting, hindsight._week
     with monkeypatch.context() as patch:
         patch.setattr(changed, "waiting", lambda *told: looks.append(told) or waiting(*told))
         weeks.go_on(office)
@@ -81,3 +82,10 @@ def test_a_week_is_held_against_what_was_told_of_as_many_as_came(either, monkeyp
     assert all(one.held for one in told.figures), told.figures
     assert 5 < figures["reached"].between.low < 14 < figures["reached"].between.high < 25
     assert hindsight.calibrated([told]).launches == 1
+    stage.cascade(TEXT % "newer")
+    weeks.go_on(office)
+    asked = []
+    monkeypatch.setattr(hindsight, "_week", lambda seen, row: asked.append(row.number) or week(seen, row))
+    assert [one.version for one in hindsight.lately(office, "cart", 1)] == [3] == asked, "no others"
+    every = hindsight.of_cascade(office, "cart")
+    assert hindsight.lately(office, "cart", 9) == [one for one in every if one.figures]

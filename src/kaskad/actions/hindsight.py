@@ -8,7 +8,9 @@ week after a version was that of all.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from functools import partial
+from itertools import islice
 
 import msgspec
 from msgspec import Struct, structs
@@ -86,10 +88,14 @@ class Hindsight(Struct, frozen=True):
 def of_cascade(office: Office, slug: str, limit: int = LAUNCHES) -> list[Hindsight]:
     """Return a cascade's last forecasts, of launches and of weeks, the latest first; raises NotFound."""
     with office.read() as tx:
-        row, seen = store.by_slug(tx, slug), _Seen(office, tx)
-        found = [_compared(seen, slug, row.id, one) for one in store.foretold(tx, row.id, limit)]
-        found += [_week(seen, one) for one in week_forecasts.latest(tx, limit, row.id)]
-    return sorted(found, key=lambda one: -one.started_at)[:limit]
+        return list(_latest(office, tx, slug, limit))
+
+
+def lately(office: Office, slug: str, most: int) -> list[Hindsight]:
+    """Return of these the last that have figures, so many at most, and look at no others."""
+    with office.read() as tx:
+        told = (one for one in _latest(office, tx, slug, LAUNCHES) if one.figures)
+        return list(islice(told, most))
 
 
 def of_all(office: Office, limit: int = MOST) -> list[Hindsight]:
@@ -113,6 +119,16 @@ def among(every: Sequence[Hindsight], slug: str) -> list[Hindsight] | None:
 def calibrated(told: Sequence[Hindsight]) -> Calibration:
     """Return how far the forecasts of launches can be trusted, by those that are over."""
     return calibration([[one.placed for one in each.figures] for each in told if each.over])
+
+
+def _latest(office: Office, tx: Transaction, slug: str, limit: int) -> Iterator[Hindsight]:
+    """Yield a cascade's last forecasts, each looked at when it is asked for, the latest first."""
+    row, seen = store.by_slug(tx, slug), _Seen(office, tx)
+    launches, weeks = store.foretold(tx, row.id, limit), week_forecasts.latest(tx, limit, row.id)
+    found = [(one.started_at, partial(_compared, seen, slug, row.id, one)) for one in launches]
+    found += [(one.at, partial(_week, seen, one)) for one in weeks]
+    for _, made in sorted(found, key=lambda one: -one[0])[:limit]:
+        yield made()
 
 
 class _Seen:

@@ -88,6 +88,10 @@ class Figures:
         """Return the same of all cascades."""
         return self.foretold_everywhere.soon("", lambda: hindsight.of_all(office))
 
+    def hindsight_lately(self, office: Office, slug: str, most: int) -> Asked[list[Hindsight]]:
+        """Begin so many of these: each takes as long as a report."""
+        return self.foretold.begin(f"{slug}\0{most}", lambda: hindsight.lately(office, slug, most))
+
     def forget(self, slug: str) -> None:
         """Count anew what has just been changed."""
         self.reports.forget(slug)

@@ -65,14 +65,14 @@ def report(
             request, look, "draft.html", seen=seen, cascade=whole.overview, edit=_edit(request, slug)
         )
     asked = Filters(segment, number_of(version), since, until)
-    foretold = figures_of(request).hindsight(office, slug)
+    foretold = figures_of(request).hindsight_lately(office, slug, FORETOLD)
     told = _told(office, request, look, slug, asked)
     made = told.report
     return render(
         request, look, "cascade.html", seen=seen, cascade=whole.overview, report=made,
         steps=_steps(whole.overview, told), reached=_level(made, REACHED), levels=made.levels,
         launches=launches.listing(office, slug, before=LARGEST, limit=LAUNCHES_SHOWN),
-        foretold=[each for each in foretold() if each.figures][:FORETOLD],
+        foretold=foretold(),
         uneven=[look.told(one) for one in told.uneven], may_write=seen.may(WRITE),
         may_look=seen.may(PEOPLE), shares=_shares(made),
         **offered(office, slug),
