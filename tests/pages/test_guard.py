@@ -152,32 +152,6 @@ def test_first_parts_and_seed_contacts_are_told_by_whom_they_are_of(site):
         assert "первая часть: список few" in client.get("/cascades/news?lang=ru").text
 
 
-def test_a_first_part_that_waits_for_figures_says_so(site, monkeypatch):
-    office = site.service.office
-
-    def change(tx) -> int:
-        row, now = cascades.by_slug(tx, "news"), office.now()
-        few = cascades.save_list(tx, "few")
-        rest, first = (
-            cascades.launch(tx, row.version_id, few, 0, now, size=0, audience=whom)
-            for whom in ("list few", "canary of list few")
-        )
-        canaries.begin(tx, rest, first, few, 200, 0)
-        canaries.due(tx, rest, now + 3_600_000)
-        cascades.stop_launch(tx, row.id, first)
-        return rest
-
-    launch_id = office.write(change)
-    monkeypatch.setattr("kaskad.actions.canaries.lacking", lambda *asked: 5_001)
-    with site.client("marketer") as client:
-        assert "5,001 runs or more are not counted yet" in client.get("/cascades/news/guard?lang=en").text
-        assert "ещё не посчитано" in client.get("/cascades/news/guard?lang=ru").text
-    told = site.api.get("/cascades/news/launches")["items"]
-    assert [one["canary"]["uncounted"] for one in told if one["id"] == f"launch_{launch_id}"] == [5_001]
-    office.write(lambda tx: canaries.end(tx, launch_id, "released", "", office.now()))
-    office.write(lambda tx: cascades.stop_launch(tx, cascades.by_slug(tx, "news").id, launch_id))
-
-
 def test_the_api_and_the_launch_page_take_a_first_part_and_say_who_is_told(site, capsys):
     api, at = site.api, ["--db", str(site.service.office.db.name)]
     begun = api.post("/cascades/news/launch", {"everybody": True, "canary": "1%", "canary_after": "6h"})

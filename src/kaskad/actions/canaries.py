@@ -15,9 +15,7 @@ from msgspec import Struct
 from kaskad.actions import lists
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
-from kaskad.analytics.changed import Changed
-from kaskad.analytics.courses import Tally, tally
-from kaskad.analytics.scope import People, Scope
+from kaskad.analytics.courses import Tally, tally_of
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.channels import CHANNELS
 from kaskad.domain.errors import Conflict, Invalid
@@ -38,7 +36,6 @@ LEAST = 200  # people: of fewer little is to be learnt
 WHOLE = 10_000
 MOST = 50_000  # and more tell no more than these
 _PIECE = 5_000
-_HOUR_MS = 3_600_000
 SHARE_IN = 0.9  # of them must have been written to, or have ended, before anything is concluded
 _MONTH = 30 * DAY
 
@@ -154,19 +151,15 @@ def _halted(office: Office, tx: Transaction, one: UnderWay) -> str:
 
 
 def _verdict(office: Office, one: UnderWay) -> tuple[str, bool] | None:
-    """Return what the figures say, and whether the rest may go; None: it is too early to say.
+    """Return what the figures say, and whether the rest may go; None: too few have been written to as yet.
 
-    Too few have been written to as yet, or what came last, the worst perhaps, is not in the figures.
+    Their runs are looked at themselves: what came last, the worst perhaps, may not be counted yet.
     """
     with office.read() as tx:
-        people = cascades.members(tx, one.list_id, limit=MOST)
-        since = one.started_at // _HOUR_MS * _HOUR_MS
-        seen = tally(tx, one.cascade_id, Scope(People(people), one.version_id, since))
+        seen = tally_of(tx, store.runs_of(tx, one))
         policy = settings.get(tx, POLICY, Policy) or Policy()
         guard = policy.guard.over(cascade_of(office, tx, one.version_id).guard)
         own = guards.bounds(tx)
-    if seen.uncounted:
-        return None
     entered, through_it = through(seen)
     if not entered:
         return str(worded("nobody of the first part could enter")), False
@@ -192,11 +185,6 @@ def judged(
         if bound and count.bad > 1 and chance(count, bound) < CANARY_ALPHA:
             return str(told(figure, count, bound)), False
     return ", ".join(said), True
-
-
-def lacking(changed: Changed, state: str, due_at: int | None, now: int) -> int:
-    """Return how many runs (or more) the figures lack by which a canary is due to be judged; 0: none."""
-    return changed.uncounted if state == store.RUNNING and due_at is not None and due_at <= now else 0
 
 
 def through(seen: Tally) -> tuple[int, int]:

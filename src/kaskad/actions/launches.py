@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Struct
 
@@ -13,7 +11,6 @@ from kaskad.actions.canaries import Wanted
 from kaskad.actions.cascades import definition_of
 from kaskad.actions.forecast import Expected
 from kaskad.actions.office import Office
-from kaskad.analytics.changed import Changed
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.definition.reading import PACE_REMEDY, pace_an_hour
 from kaskad.domain.errors import Conflict, Invalid, NotFound
@@ -104,17 +101,6 @@ def canaries_of(office: Office, slug: str) -> dict[int, Canary]:
     """Return the canaries of a cascade's launches, by the launch that waited for each; raises NotFound."""
     with office.read() as tx:
         return canary_store.of_cascade(tx, store.by_slug(tx, slug).id)
-
-
-def uncounted(office: Office, first_parts: Mapping[int, Canary]) -> dict[int, int]:
-    """Return how many runs (or more) the figures of first parts lack that are due, by launch; 0: none."""
-    now = office.now()
-    with office.read() as tx:
-        changed = Changed(tx)
-        return {
-            launch_id: canaries.lacking(changed, one.state, one.due_at, now)
-            for launch_id, one in first_parts.items()
-        }
 
 
 def go(office: Office, slug: str, launch_id: int) -> LaunchRow:

@@ -15,7 +15,7 @@ from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
 from kaskad.actions.step_pauses import PausedStep, told_in
 from kaskad.analytics.changed import Changed
-from kaskad.analytics.courses import Tally, tally
+from kaskad.analytics.courses import Tally, tally, tally_of
 from kaskad.analytics.scope import Scope
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.errors import Conflict, Invalid
@@ -44,9 +44,6 @@ class CanaryTold(Struct, frozen=True):
     base: int
     entered: int
     through: int  # of these were written to, or have ended
-    uncounted: int = (
-        0  # so many runs, or more, its figures lack, though it is due: it is judged once they do not
-    )
     paused: tuple[PausedStep, ...] = ()  # what has become of them in it; told by `begin` only
 
 
@@ -88,8 +85,7 @@ def listing(office: Office, slug: str) -> list[CanaryTold]:
         row = store.by_slug(tx, slug)
         numbers = {each.id: each.number for each in store.versions_of(tx, row.id)}
         changed = Changed(tx)
-        now = office.now()
-        return [_told(tx, one, numbers, changed, now) for one in canary_store.of_cascade(tx, row.id, SHOWN)]
+        return [_told(tx, one, numbers, changed) for one in canary_store.of_cascade(tx, row.id, SHOWN)]
 
 
 def let_pass(office: Office, slug: str, *, by: str = "") -> CanaryTold:
@@ -136,7 +132,7 @@ def _look(office: Office, one: CanaryRow) -> bool:
     now = office.now()
     with office.read() as tx:
         stopped = store.cascade(tx, one.cascade_id).state == store.STOPPED
-        seen = tally(tx, one.cascade_id, Scope(None, one.version_id))
+        seen = _seen(tx, one, now)
         policy = settings.get(tx, POLICY, Policy) or Policy()
         guard = policy.guard.over(cascade_of(office, tx, one.version_id).guard)
         own = guards.bounds(tx)
@@ -150,10 +146,19 @@ def _look(office: Office, one: CanaryRow) -> bool:
         return False
     if now < one.due_at or through < canaries.SHARE_IN * entered:
         return False
-    if seen.uncounted:  # what came last, the worst perhaps, is not in these figures
-        return False
     why, passed = canaries.judged(seen, guard, one.version_id, own)
     return office.write(lambda tx: _ended(tx, one, PASSED if passed else STOPPED, why, now))
+
+
+def _seen(tx: Transaction, one: CanaryRow, now: int) -> Tally:
+    """Return how the canary's runs went; where it is due, what came last, the worst perhaps, is in it.
+
+    Of more than MOST runs those that entered first then stand for all.
+    """
+    seen = tally(tx, one.cascade_id, Scope(None, one.version_id))
+    if not seen.uncounted or one.due_at is None or now < one.due_at:
+        return seen
+    return tally_of(tx, canary_store.runs_of(tx, one.version_id, canaries.MOST))
 
 
 def _ended(tx: Transaction, one: CanaryRow, state: str, why: str, now: int, by: str = "") -> bool:
@@ -164,15 +169,10 @@ def _ended(tx: Transaction, one: CanaryRow, state: str, why: str, now: int, by: 
     return ended
 
 
-def _told(
-    tx: Transaction, one: CanaryRow, numbers: dict[int, int], changed: Changed, now: int
-) -> CanaryTold:  # fmt: skip
+def _told(tx: Transaction, one: CanaryRow, numbers: dict[int, int], changed: Changed) -> CanaryTold:
     seen: Tally = tally(tx, one.cascade_id, Scope(None, one.version_id), changed)
     entered, through = canaries.through(seen)
-    lacking = canaries.lacking(changed, one.state, one.due_at, now)
-    return CanaryTold(
-        one, numbers[one.version_id], numbers[one.base_id], entered, through, uncounted=lacking
-    )  # fmt: skip
+    return CanaryTold(one, numbers[one.version_id], numbers[one.base_id], entered, through)
 
 
 def _running(tx: Transaction, slug: str) -> CascadeRow:

@@ -59,8 +59,6 @@ def _ask(cascade: str, act: str, words: str, db: str, as_json: bool) -> None:
 
 
 def _why(one: dict[str, Any]) -> str:
-    if one["uncounted"]:
-        return f"waits for figures: {one['uncounted']} runs or more are not counted yet"
     return str(one["why"] or one["ended_by"])
 
 

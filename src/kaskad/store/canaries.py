@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from kaskad.store.db import Row, Transaction
+from kaskad.store.runs import RunKey
 
 RUNNING, PASSED, STOPPED, RELEASED = "running", "passed", "stopped", "released"
 
@@ -45,6 +46,12 @@ def begin(
 def under_way(tx: Transaction) -> list[UnderWay]:
     """Return the canaries that run."""
     return [UnderWay(_canary(row[:8]), *row[8:]) for row in tx.all("running_canaries")]
+
+
+def runs_of(tx: Transaction, one: UnderWay) -> list[RunKey]:
+    """Return the runs of a canary's people in its version, since its launch began."""
+    asked = {"list_id": one.list_id, "version_id": one.version_id, "since": one.started_at}
+    return [(row[0], row[1]) for row in tx.all("canary_runs", **asked)]
 
 
 def of_cascade(tx: Transaction, cascade_id: int) -> dict[int, Canary]:

@@ -8,6 +8,7 @@ from kaskad.domain.errors import Conflict
 from kaskad.domain.trials import Arm, Trial
 from kaskad.domain.worded import worded
 from kaskad.store.db import Row, Transaction
+from kaskad.store.runs import RunKey
 
 RUNNING, PASSED, STOPPED = "running", "passed", "stopped"
 ALL = 1_000
@@ -56,6 +57,12 @@ def begin(
 def running(tx: Transaction) -> list[CanaryRow]:
     """Return all canaries under way."""
     return [_canary(row) for row in tx.all("running_version_canaries")]
+
+
+def runs_of(tx: Transaction, version_id: int, limit: int) -> list[RunKey]:
+    """Return up to `limit` runs of a version, those that entered first."""
+    found = tx.all("version_canary_runs", version_id=version_id, limit=limit)
+    return [(row[0], row[1]) for row in found]
 
 
 def of_cascade(tx: Transaction, cascade_id: int, limit: int) -> list[CanaryRow]:

@@ -70,6 +70,12 @@ SELECT c.launch_id, c.first_id, c.people, c.mature_ms, c.due_at, c.state, c.why,
   JOIN versions v ON v.id = rest.version_id
  WHERE c.state = 'running' ORDER BY c.launch_id;
 
+-- name: canary_runs
+-- The runs of a canary's people.
+SELECT r.contact_id, r.id
+  FROM list_members m JOIN runs r ON r.contact_id = m.contact_id
+ WHERE m.list_id = :list_id AND r.version_id = :version_id AND r.entered_at >= :since;
+
 -- name: canaries_of
 SELECT c.launch_id, c.first_id, c.people, c.mature_ms, c.due_at, c.state, c.why, c.ended_at
   FROM canaries c JOIN launches l ON l.id = c.launch_id JOIN versions v ON v.id = l.version_id

@@ -23,6 +23,10 @@ SELECT v.id, v.cascade_id, c.slug, n.number, v.why
   FROM version_canaries v JOIN cascades c ON c.id = v.cascade_id JOIN versions n ON n.id = v.version_id
  WHERE v.state = 'stopped' AND v.looked_at IS NULL ORDER BY v.id;
 
+-- name: version_canary_runs
+-- The runs that entered a version first. All runs are looked through: an index would cost every entry.
+SELECT contact_id, id FROM runs WHERE version_id = :version_id ORDER BY entered_at, contact_id LIMIT :limit;
+
 -- name: version_canary_due
 UPDATE version_canaries SET due_at = :due_at WHERE id = :id AND due_at IS NULL;
 

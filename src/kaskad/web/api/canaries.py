@@ -36,9 +36,6 @@ class VersionCanaryView(View):
     started_at: datetime
     started_by: str
     due_at: Annotated[datetime | None, Field(description="When it is judged; null: too few have entered.")]
-    uncounted: Annotated[
-        int, Field(description="It is due, but figures lack so many runs, or more: it waits for them.")
-    ]
     ended_at: datetime | None
     ended_by: str
     why: str
@@ -50,7 +47,7 @@ class VersionCanaryView(View):
             version=told.version, before=told.base, share=row.share / 100, people=row.people,
             entered=told.entered, through=told.through, mature_s=row.mature_ms // 1000, state=row.state,
             started_at=instant(row.started_at), started_by=row.started_by, due_at=when(row.due_at),
-            uncounted=told.uncounted, ended_at=when(row.ended_at), ended_by=row.ended_by, why=row.why,
+            ended_at=when(row.ended_at), ended_by=row.ended_by, why=row.why,
         )  # fmt: skip
 
 

@@ -64,24 +64,20 @@ class BegunView(View):
 
 
 class CanaryView(View):
-    """The first part of a launch, and how it fared; `due_at` null: not all of them are in yet.
-
-    `uncounted`: it is due, but figures lack so many runs, or more; it is judged once they are counted.
-    """
+    """The first part of a launch, and how it fared; `due_at` null: not all of them are in yet."""
 
     launch: str
     people: int
     state: str
     why: str
     due_at: datetime | None
-    uncounted: int
     ended_at: datetime | None
 
     @classmethod
-    def of(cls, canary: Canary, uncounted: int = 0) -> CanaryView:
+    def of(cls, canary: Canary) -> CanaryView:
         return cls(
             launch=launch_text(canary.first_id), people=canary.people, state=canary.state, why=canary.why,
-            due_at=when(canary.due_at), uncounted=uncounted, ended_at=when(canary.ended_at),
+            due_at=when(canary.due_at), ended_at=when(canary.ended_at),
         )  # fmt: skip
 
 
@@ -99,7 +95,7 @@ class LaunchView(View):
     canary: Annotated[CanaryView | None, Field(description="What it waits or has waited for.")]
 
     @classmethod
-    def of(cls, row: LaunchRow, canary: Canary | None = None, uncounted: int = 0) -> LaunchView:
+    def of(cls, row: LaunchRow, canary: Canary | None = None) -> LaunchView:
         return cls(
             id=launch_text(row.id),
             version=row.version,
@@ -109,7 +105,7 @@ class LaunchView(View):
             enrolled=row.enrolled,
             size=row.size,
             state=row.state,
-            canary=CanaryView.of(canary, uncounted) if canary else None,
+            canary=CanaryView.of(canary) if canary else None,
         )
 
 
@@ -326,8 +322,7 @@ def list_launches(office: InOffice, slug: Slug, part: Annotated[Slice, Depends()
     before = part.after or LARGEST
     found = launches.listing(office, slug, before=before, limit=part.limit + 1)
     canaries = launches.canaries_of(office, slug)
-    lacking = launches.uncounted(office, canaries) if canaries else {}
-    shown = [LaunchView.of(row, canaries.get(row.id), lacking.get(row.id, 0)) for row in found]
+    shown = [LaunchView.of(row, canaries.get(row.id)) for row in found]
     return part.page(shown, [row.id for row in found])
 
 

@@ -125,7 +125,6 @@ def _page(
         told = None
     bounds = {figure: told.guard.bound(figure) for figure in Figure} if told else {}
     firsts, names = launches.canaries_of(office, slug), _names(look)
-    lacking = launches.uncounted(office, firsts) if firsts else {}
     whose = {one.id: one for one in launches.listing(office, slug, before=1 << 62, limit=MOST_LAUNCHES)}
     return render(
         request, look, "guard.html", 422 if problem else 200, seen=seen, cascade=whole, problem=problem,
@@ -134,7 +133,7 @@ def _page(
         paused=_paused(office, slug), step_choices=[(each.id, each.id) for each in whole.steps],
         tried=version_canaries.listing(office, slug),
         canaries=[
-            (launch_text(number), whose.get(number), one, lacking[number])
+            (launch_text(number), whose.get(number), one)
             for number, one in sorted(firsts.items(), reverse=True)[:SHOWN]
         ],
         showed=lambda why: _showed(look, why, names),
