@@ -62,7 +62,9 @@ def test_messages_money_runs_and_webhooks_are_counted(api, monkeypatch):
         sms = next(row[0] for row in tx.all("accounts") if row[1] == "sms")
         tx.many("put_messages", [(ann, 1, 0, 8, 2, None, None, sms, 2, None, 5, 1450, None, None)])
         tx.many("accept_messages", [(ann, 1, 0, 2, 5, None)])
-        courses.due(tx, {(ann, 1)})  # as whoever changes a run does
+        (held,) = contacts.upsert(tx, b"h" * 32, [contacts.Contact(external_id="Held")], office.now())
+        tx.many("insert_runs", [(held, *run[1:10], 1)])
+        courses.due(tx, {(ann, 1), (held, 1)})  # as whoever changes a run does
 
     office.write(prepare)
     office.reload()

@@ -25,12 +25,12 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from kaskad.actions.office import Office
-from kaskad.analytics.courses import messages
+from kaskad.analytics.courses import messages, standings
 from kaskad.domain.course import Leg
 from kaskad.domain.money import DIGITS
 from kaskad.domain.terms import Channel, MessageState, TaskState
 from kaskad.engine.pulse import BOUNDS_S
-from kaskad.store.db import Row, Transaction
+from kaskad.store.db import Transaction
 from kaskad.store.webhooks import STATES
 from kaskad.web.auth import may
 from kaskad.web.hooks import Hooks
@@ -45,7 +45,7 @@ class Counts(Struct, frozen=True):
     """What there is of messages and runs altogether."""
 
     messages: Counter[Leg]
-    live_runs: list[Row]
+    under_way: Mapping[int, int]  # runs, by cascade
     until: float
 
 
@@ -54,7 +54,7 @@ class Metrics(Collector):
 
     def __init__(self, office: Office, hooks: Hooks) -> None:
         self._office, self._hooks = office, hooks
-        self._counts = Counts(Counter(), [], 0.0)
+        self._counts = Counts(Counter(), {}, 0.0)
         self._lock = threading.Lock()
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
@@ -82,10 +82,11 @@ class Metrics(Collector):
         with self._lock:
             began = monotonic()
             if began >= self._counts.until:
-                told, live_runs = messages(tx), tx.all("metric_live_runs")
+                told = messages(tx)
+                under_way = {cascade_id: counts[1] for cascade_id, counts in standings(tx).items()}
                 ended = monotonic()
                 pause_s = max(COUNT_EVERY_S, _SHARE * (ended - began))
-                self._counts = Counts(told, live_runs, ended + pause_s)
+                self._counts = Counts(told, under_way, ended + pause_s)
             return self._counts
 
     def _of_engine(self, tx: Transaction) -> Iterable[Metric]:
@@ -150,7 +151,7 @@ class Metrics(Collector):
         live = GaugeMetricFamily(
             "kaskad_runs_live", "Runs under way, counted once a minute.", labels=["cascade"]
         )
-        for cascade_id, count in counts.live_runs:
+        for cascade_id, count in counts.under_way.items():
             live.add_metric([slugs.get(cascade_id, str(cascade_id))], count)
         yield from (told, money, live)
 
