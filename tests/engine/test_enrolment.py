@@ -245,3 +245,21 @@ def test_a_restart_in_the_same_second_takes_the_place_of_the_run_before(db):
         stage.event(ann, "joined", cart=cart)
     assert [run.outcome is None for run in stage.runs(ann)] == [False, False, True]
     assert len({run.id for run in stage.runs(ann)}) == 3
+
+
+def test_a_launch_of_a_paused_cascade_wakes_nobody_until_it_is_resumed(db):
+    stage = Stage(db)
+    cascade = stage.cascade(HEAD.replace("{event: left, key: cart_id}", "{broadcast: everybody}").replace(
+        "match: {cart_id: trigger.cart_id}, ", "") + STEPS)  # fmt: skip
+    people = [stage.person(f"p{n}") for n in range(3)]
+    with db.write() as tx:
+        cascades.launch(tx, cascades.cascade(tx, cascade).version_id, None, 1, NOON)
+    stage.works()
+    assert stage.engine.next_at == NOON + 3_600_000
+    stage.pause(cascade)
+    stage.sleeps("2h")
+    stage.works()
+    assert stage.engine.next_at is None or stage.engine.next_at > stage.clock.now(), "it would never rest"
+    stage.pause(cascade, cascades.ACTIVE)
+    stage.works()
+    assert [len(stage.runs(one)) for one in people] == [1, 1, 1]

@@ -21,7 +21,7 @@ from kaskad.engine.counting import Counting
 from kaskad.engine.dated import next_look_at
 from kaskad.engine.dispatch import Dispatch
 from kaskad.engine.effects import Effects, refuse
-from kaskad.engine.enrol import next_entry_at
+from kaskad.engine.enrol import next_entries
 from kaskad.engine.heard import Listener
 from kaskad.engine.housekeeping import Housekeeping
 from kaskad.engine.parcel import Result
@@ -438,9 +438,7 @@ def _next_at(tx: Transaction, world: World, now: int) -> int | None:
         instants += [guard[0]] if guard and guard[0] is not None else []
     if (look_at := next_look_at(tx, world)) is not None:
         instants.append(look_at)
-    instants += [
-        at for launch in tx.all("running_launches") if (at := next_entry_at(*launch[4:7])) is not None
-    ]
+    instants += next_entries(tx, world)
     for account_id, at in (*world.queued.items(), *dict.fromkeys(backlog, now).items()):
         limits = world.limits.get(account_id)
         if limits is None or limits.busy:

@@ -251,9 +251,19 @@ def _supersede(tx: Transaction, world: World, request: Request, mine: list[Run],
     return keys
 
 
-def next_entry_at(pace: int, started_at: int, enrolled: int) -> int | None:
-    """Return when a launch's next contact may enter; None: at once."""
-    return started_at + -(-enrolled * _HOUR_MS // pace) if pace else None
+def next_entries(tx: Transaction, world: World) -> list[int]:
+    """Return when the next contacts of launches with a pace may enter; those of a paused cascade wait."""
+    return [
+        started_at + -(-enrolled * _HOUR_MS // pace)
+        for _, version_id, _, _, pace, started_at, enrolled, _ in tx.all("running_launches")
+        if pace and _open(world, version_id)
+    ]
+
+
+def _open(world: World, version_id: int) -> bool:
+    """Say whether contacts of launches may enter a version now."""
+    version = world.versions.get(version_id)
+    return version is not None and not world.paused(version.cascade_id)
 
 
 def broadcast(tx: Transaction, world: World, now: int) -> list[Request]:
@@ -262,9 +272,9 @@ def broadcast(tx: Transaction, world: World, now: int) -> list[Request]:
     for launch_id, version_id, list_id, cursor, pace, started_at, enrolled, spared in tx.all(
         "running_launches"
     ):
-        version = world.versions.get(version_id)
-        if version is None or world.paused(version.cascade_id):
+        if not _open(world, version_id):
             continue
+        version = world.versions[version_id]
         room = world.options.enrol_limit - len(requests)
         if pace:
             room = min(room, 1 + pace * (now - started_at) // _HOUR_MS - enrolled)
