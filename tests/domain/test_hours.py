@@ -436,3 +436,13 @@ def test_the_reason_is_in_words():
     key = memory.key(Channel.SMS, SERVICE, ("Asia/Almaty",), "KZ")
     assert memory.why(key) == "09:00-21:00 and 09:00-21:00 on working days of KZ, in Asia/Almaty"
     assert memory.why(memory.key(Channel.SMS, MessageClass.EMERGENCY, ("UTC",))) == "at any time"
+
+
+def test_where_zones_lie_is_looked_up_once(monkeypatch):
+    looks, files = [], hours.resources.files
+    monkeypatch.setattr(hours.resources, "files", lambda name: looks.append(name) or files(name))
+    hours._zones.cache_clear()
+    for name in ("Pacific/Fakaofo", "Pacific/Nauru", "Pacific/Niue"):
+        hours.zone_info.cache_clear()
+        assert hours.zone_info(name).key == name
+    assert looks.count("tzdata.zoneinfo") == 1
