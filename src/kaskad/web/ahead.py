@@ -21,10 +21,10 @@ Piece = Callable[[], object]
 # What pages and their figures load late, so that commands begin sooner …
 LATE = (
     "numpy.ma", "phonenumbers.timezone", "kaskad.analytics.gains", "kaskad.analytics.customers",
-    "kaskad.store.mail_columns",
+    "kaskad.store.mail_columns", "numpy.f2py", "scipy.special", "scipy.linalg", "kaskad.actions.optimize",
 )  # fmt: skip
-# … and what takes 50 MiB, and is used where somebody looks at pages.
-HEAVY = ("scipy.special", "scipy.linalg", "kaskad.actions.optimize", "scipy.optimize", "scipy.stats")
+# … and what takes 40 MiB, and is used where somebody looks at pages.
+HEAVY = ("scipy.optimize", "scipy.stats")
 _LOOK_S = 1.0  # between two looks at whether there is anything to do
 _BUSY = 0.5  # of one core, used by others: they come first
 _REST = 3  # times as long as a piece took, before the next
