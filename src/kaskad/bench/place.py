@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from kaskad.bench.measure import server_cpu_s
-from kaskad.domain.errors import Conflict, Unavailable
+from kaskad.config import CHECKS
+from kaskad.domain.errors import Conflict, Invalid, Unavailable
 
 NOT_COUNTED = frozenset({"message_bodies", "raw_webhooks"})
 
@@ -121,8 +122,10 @@ def open_place(where: str) -> Iterator[Place]:
 
     `where` is "" or "sqlite" for a temporary file, the path of a file that does not exist yet, `postgresql`
     for a server of our own, or the address of a server: there we make a database beside the one it names,
-    and remove it afterwards. Raises Conflict, Unavailable.
+    and remove it afterwards. Raises Invalid, Conflict, Unavailable.
     """
+    if where and (problem := CHECKS["database"](where)):
+        raise Invalid([f"--db: {problem}"])
     if where == "postgresql":
         with _own_server() as address, _beside(address) as place:
             yield place
