@@ -38,6 +38,9 @@ def typed(api):
     ("words", "told"),
     [
         # what the terminal reads itself
+        ("webhook test -1", "Invalid value for 'ID': Input should be greater than or equal to 1"),
+        ("webhook test 1 -2", "Got unexpected extra argument(s) (-2)"),
+        ("webhook test -x", "No such option: -x"),
         ("audit --since gestern", "Invalid value for --since: 'gestern' is neither a day such as"),
         ("report basket --until=gestern", "Invalid value for --until: 'gestern' is neither"),
         ("webhook replay 1 --since gestern", "Invalid value for --since: 'gestern' is neither"),
@@ -52,6 +55,8 @@ def typed(api):
         ("guard set basket bounces=120%", "Invalid value for FIGURE=SHARE: '120%' is no share of a whole"),
         ("policy set --file none.yaml", "Invalid value for --file: none.yaml: No such file"),
         # what the API finds, which calls it otherwise
+        ("rates set usd kzt -5", "rate '-5' is not one: it is more than 0"),
+        ("rates set usd kzt -,5", "rate '-,5' is not one: it is more than 0"),
         ("customers --event buy --unit day --margin 3", "--unit: Periods are month or week"),
         ("customers --event buy --unit day --margin 3", "--margin: A margin is a share above 0"),
         ("import FILE --country Kasachstan", "--country: Write the two letters of a country, such as KZ"),

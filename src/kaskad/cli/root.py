@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 
 import kaskad.cli
 from kaskad.cli.screens.helps import make_readable
+from kaskad.cli.screens.negative import take_numbers
 from kaskad.cli.screens.typed import named
 from kaskad.domain.errors import Invalid, KaskadError
 
@@ -49,6 +50,7 @@ def _command() -> TyperGroup:
     command = typer.main.get_command(build_app())
     assert isinstance(command, TyperGroup)
     make_readable(command)
+    take_numbers(command)
     return command
 
 
