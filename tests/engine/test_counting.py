@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from kaskad.domain.course import parts_of, text_of
+from kaskad.domain.terms import Kind
 from kaskad.engine import counting
 from kaskad.engine.counting import Counting
 from kaskad.store import courses
@@ -308,3 +309,14 @@ def test_who_enters_again_and_whose_cascades_are_several_is_found_among_all_runs
     }  # fmt: skip
     assert again == {(twice, first.id + 1)} and several == {twice, both}
     assert alone == {(twice, first.id + 1): found[twice, first.id + 1]}
+
+
+def test_an_opt_out_told_again_of_an_earlier_instant_is_counted_anew(either: Database) -> None:
+    """Which message somebody left after follows from the first that is told of it."""
+    stage = Stage(either)
+    stage.cascade(TEXT)
+    ann = stage.person("ann")
+    stage.event(ann, "left")
+    stage.receipt(ann, Kind.UNSUBSCRIBED)
+    stage.receipt(ann, Kind.UNSUBSCRIBED, ago="1h")  # the stage sees that it is counted as it is
+    assert stage.passages(ann)[0].mask & Kind.UNSUBSCRIBED.bit

@@ -9,7 +9,8 @@ from operator import itemgetter
 import msgspec
 
 from kaskad.domain.alike import TOLD
-from kaskad.domain.run import HUMAN, PLAIN, Answers, Decision, Passage, Run
+from kaskad.domain.figures import WINDOWED
+from kaskad.domain.run import PLAIN, Answers, Decision, Passage, Run
 from kaskad.domain.terms import Kind, MessageState, Reason, RunState
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.spending import Spending
@@ -118,8 +119,8 @@ class Changes:
             self.sums.write(tx)
 
     def _put_facts(self, tx: Transaction) -> None:
-        """Keep the facts. Segments ask when people did something last: once more is to be counted too."""
-        self.count([row for row in self.facts if 1 << row[3] & HUMAN])
+        """Keep the facts. Segments ask what people did last, figures what came first: all is counted anew."""
+        self.count([row for row in self.facts if 1 << row[3] & WINDOWED])
         _many(tx, "put_facts", self.facts)
 
     def _tell(self) -> None:
