@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
+from kaskad.domain.errors import Uncertain
 from kaskad.domain.policy import Policy, SpendingLimit
 from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.domain.tokens import Signer
@@ -33,6 +34,7 @@ from kaskad.store.migrate import upgrade
 from kaskad.store.postgres import PostgresDatabase, PostgresTransaction
 from support.faults import until
 from support.postgres import PostgresServer
+from support.relay import relayed
 from support.stage import HASH_KEY, KEYS, VAULT, Stage, accepted, refused
 
 THREE = """
@@ -458,3 +460,21 @@ def test_what_another_process_changes_is_noticed(url: str) -> None:
     until(lambda: {parcel.contact_id for _, parcel in worker.parcels} == set(people))
     worker.stop()
     intake.stop()
+
+
+def test_a_change_of_which_nobody_knows_whether_it_was_kept_is_not_made_again(url: str) -> None:
+    with relayed(url) as relay:
+        process = Process(relay.url, INTAKE)
+        with process.db.write() as tx:
+            tx.script("CREATE TABLE tries (number BIGINT)")
+        lost = process.engine.write(lambda tx: tx.script("INSERT INTO tries VALUES (1)"))
+        relay.cut_commits = 1
+        process.engine._do_writes()
+        with pytest.raises(Uncertain, match="unknown"):
+            lost.result(0)
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT number FROM tries").fetchall() == [(1,)]
+        next_one = process.engine.write(lambda tx: tx.script("INSERT INTO tries VALUES (2)"))
+        process.engine._do_writes()
+        next_one.result(0)
+        process.stop()

@@ -70,6 +70,10 @@ class Unavailable(StoreError):
     """The database cannot be reached or opened."""
 
 
+class Uncertain(Unavailable):
+    """The database was lost at a commit: nobody knows whether it was kept, so nothing may be done again."""
+
+
 class Full(StoreError):
     """There is no room left to write."""
 

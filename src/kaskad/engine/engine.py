@@ -14,7 +14,16 @@ from typing import Any, TypeVar
 
 import structlog
 
-from kaskad.domain.errors import Conflict, Corrupted, Full, KaskadError, Locked, StoreError, Unavailable
+from kaskad.domain.errors import (
+    Conflict,
+    Corrupted,
+    Full,
+    KaskadError,
+    Locked,
+    StoreError,
+    Unavailable,
+    Uncertain,
+)
 from kaskad.engine import catalog
 from kaskad.engine.clock import follow_database
 from kaskad.engine.counting import Counting
@@ -216,6 +225,10 @@ class Engine:
         try:
             with self._db.write(synced=synced) as tx:
                 values = [change(tx) for change, _ in taken]
+        except Uncertain as error:  # once more may be twice
+            for _, future in taken:
+                future.set_exception(error)
+            return
         except Exception:
             self._forget_noted()
             for change, future in taken:

@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Format
 from psycopg.types.numeric import NumericBinaryLoader
 
-from kaskad.domain.errors import Conflict, Full, KaskadError, Locked, StoreError, Unavailable
+from kaskad.domain.errors import Conflict, Full, KaskadError, Locked, StoreError, Unavailable, Uncertain
 from kaskad.store.db import Row
 from kaskad.store.statements import Dialect, Statement, statements
 
@@ -409,10 +409,10 @@ class PostgresDatabase:
     def _end(self, connection: psycopg.Connection[Row], end: bytes) -> None:
         try:
             connection.execute(end)
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
             if not connection.closed:
                 raise
-            raise Unavailable(f"{self.name} was lost at a commit: whether it was kept is unknown.") from error
+            raise Uncertain(f"{self.name} was lost at a commit: whether it was kept is unknown.") from error
 
     def _connect(self) -> psycopg.Connection[Row]:
         connection = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_S)

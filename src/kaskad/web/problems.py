@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from kaskad.domain.errors import BadSignature, Conflict, Invalid, KaskadError, NotFound, StoreError
+from kaskad.domain.errors import BadSignature, Conflict, Invalid, KaskadError, NotFound, StoreError, Uncertain
 from kaskad.domain.worded import wording
 from kaskad.log import get_logger
 from kaskad.web.api.fields import COUNTRY, NAMED, PLAIN
@@ -101,6 +101,9 @@ def on_kaskad_error(request: Request, error: Exception) -> Response:
             return problem(401, str(error), headers=WHO)
         case Forbidden():
             return problem(403, str(error))
+        case Uncertain():
+            log.error("perhaps not stored", detail=str(error))
+            return problem(503, "Whether it was stored is unknown; look before you send it again.")
         case StoreError():
             log.error("not stored", error=type(error).__name__, detail=str(error))
             return problem(503, "Nothing was stored; send it again.", headers=RETRY_AFTER)
