@@ -22,6 +22,7 @@ from kaskad.store.postgres import PostgresDatabase
 from kaskad.store.sqlite import PAGE_BYTES, SqliteDatabase
 from kaskad.store.statements import read
 from support.postgres import PostgresServer
+from support.relay import relayed
 
 TABLE = """
 CREATE TABLE things (a BIGINT PRIMARY KEY, b TEXT, c INTEGER, d /* sqlite: BLOB */ /* postgresql: BYTEA */)
@@ -378,6 +379,23 @@ def test_a_lost_connection_is_said_and_replaced(postgres: PostgresServer, goes_o
         tx.script("SELECT 1")
     db.close()
     killer.close()
+    postgres.drop(url)
+
+
+def test_a_connection_that_was_lost_between_two_transactions_is_replaced_unnoticed(
+    postgres: PostgresServer,
+) -> None:
+    url = postgres.create()
+    with relayed(url) as relay:
+        db = open_database(relay.url)
+        for transaction in (db.read, db.write):
+            with transaction() as tx:
+                tx.script("SELECT 1")
+        relay.cut()
+        for transaction in (db.read, db.write):
+            with transaction() as tx:
+                tx.script("SELECT 1")
+        db.close()
     postgres.drop(url)
 
 

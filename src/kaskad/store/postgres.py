@@ -385,11 +385,7 @@ class PostgresDatabase:
         connection = pool.get()
         try:
             with self._told():
-                if connection is None or connection.closed:
-                    connection = self._connect()
-                    if pool is self._writers:
-                        connection.execute(BY_KEYS)
-                connection.execute(begin)
+                connection = self._begun(connection, begin, pool is self._writers)
                 try:
                     tx = PostgresTransaction(connection, self._known, pool is self._writers, self.name)
                     try:
@@ -405,6 +401,24 @@ class PostgresDatabase:
                     raise
         finally:
             pool.put(None if connection is None or connection.closed else connection)
+
+    def _begun(
+        self, kept: psycopg.Connection[Row] | None, begin: bytes, writes: bool
+    ) -> psycopg.Connection[Row]:  # fmt: skip
+        """Return a connection on which a transaction has begun: a new one where `kept` was lost meanwhile."""
+        if kept is not None and not kept.closed:
+            try:
+                kept.execute(begin)
+            except psycopg.Error:
+                if not kept.closed:
+                    raise
+            else:
+                return kept
+        connection = self._connect()
+        if writes:
+            connection.execute(BY_KEYS)
+        connection.execute(begin)
+        return connection
 
     def _end(self, connection: psycopg.Connection[Row], end: bytes) -> None:
         try:
