@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 PRICES = {"email": 0.05, "telegram": 17.5, "sms": 15, "robot_call": 37.5}
@@ -17,6 +18,7 @@ steps:
   - {id: chat, channel: telegram, text: t, wait: 6h}
 """
 HOUR = 3_600_000
+CAME = (int(time.time()) // 3_600 - 100) * HOUR  # lately: what is older tells less
 
 
 def accounts(api: Any, priced: bool = True) -> None:
@@ -37,7 +39,7 @@ def came(api: Any, slug: str) -> None:
     with api.service.db.write() as tx:
         version = tx.one("cascade_by_slug", slug=slug)[3]
         for n, (steps, outcome) in enumerate(ways):
-            contact, at, ends = 2_000 + n, 1_000 * HOUR, 1_040 * HOUR
+            contact, at, ends = 2_000 + n, CAME, CAME + 40 * HOUR
             sent = [at, at + 24 * HOUR, at + 26 * HOUR]
             tx.script(
                 f"INSERT INTO contacts (id, created_at) VALUES ({contact}, 0);"
@@ -67,7 +69,7 @@ def reacted_late(api: Any, people: int) -> None:
     hours, half of them before the chat went."""
     with api.service.db.write() as tx:
         for n in range(people):
-            contact, at = 2_295 + n, (1_000 + 24) * HOUR + (n + 1) * 4 * HOUR // (people + 1)
+            contact, at = 2_295 + n, CAME + 24 * HOUR + (n + 1) * 4 * HOUR // (people + 1)
             tx.script(
                 "INSERT INTO facts (contact_id, run_id, step, kind, at, event) VALUES "
                 f"({contact}, 1, 0, 6, {at}, 'late');"

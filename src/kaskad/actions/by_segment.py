@@ -241,7 +241,9 @@ def parts_told(grounds: Grounds, found: Settled, waits: Proposal | None) -> tupl
         )  # fmt: skip
         if part < grounds.last and not own and not why:
             why = worded("the same does best for them")
-        seen = max((grounds.pasts[part].step(item.step).of for item in weighing.ground.items), default=0)
+        seen = max(
+            (round(grounds.pasts[part].step(item.step).of) for item in weighing.ground.items), default=0
+        )
         told.append(
             Part(
                 segment, grounds.parting.sizes[part], round(grounds.shares[part], 4), seen,

@@ -35,7 +35,6 @@ from kaskad.planning.forecast import (
     without,
 )
 from kaskad.planning.outlook import Outlook, Plan
-from kaskad.planning.rates import Seen
 from kaskad.planning.walk import Passed, Walked, Worlds, stages
 
 Amounts = dict[str, int]  # currency -> minor units
@@ -240,7 +239,7 @@ class _Making:
             stages(cascade, self.asker.waiting), [step.channels[0] for step in cascade.steps],
             [step.success for step in cascade.steps], cascade.first,
         )  # fmt: skip
-        self._outlook = Outlook(self._plan, known.own, known.elsewhere)
+        self._outlook = Outlook(self._plan, known.today, known.elsewhere)
         self._part, self._entered = part, self._people.size * self._people.stay
         wanted = expected(self._plan, self._people, self._outlook)
         self.wanted = {currency: float(each[0]) for currency, each in wanted.cost.items() if currency}
@@ -251,8 +250,7 @@ class _Making:
 
     def made(self, what_if: bool, budgets: Budgets | None) -> Expected:
         """Return the forecast, while there is money."""
-        own = self._known.own
-        goal = [Seen(own.over, own.converted)] if self._cascade.goal else []
+        goal = [self._known.goal] if self._cascade.goal else []
         self._budgets = budgets
         self._base: tuple[Walked, Worlds] | None = None  # of `_without`: with all steps
         self._rough = False  # so is it reckoned there
@@ -318,7 +316,7 @@ class _Making:
             step=step.id, arrived=_whole(told.arrived), messages=_whole(told.sent),
             reacted=_whole(told.reacted), ended=_whole(told.ended), branched=_whole(told.branched),
             left=_whole(told.left), went_on=_whole(told.went_on), rate=self._rate(step, told),
-            seen=self._known.own.step(step.number).of,
+            seen=round(self._known.own.step(step.number).of),
             cost={name: round(each) for name, each in cost.items()},
             each=cost[currency] / sent if currency and sent else asker.usual(step),
             currency=currency or asker.currency(step), parts=asker.parts(step),

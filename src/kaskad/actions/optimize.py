@@ -253,7 +253,7 @@ class _Making:
                 StepWorth(
                     step.id, step.channels[0].value,
                     round(sum(g.share for g in self._ground.groups if g.channels[at] is not None), 4),
-                    None if rate is None else round(rate, 6), self._known.own.step(step.number).of,
+                    None if rate is None else round(rate, 6), round(self._known.own.step(step.number).of),
                     None if price is None or step.id in self._whole.unpriced else round(price, 4),
                     round(cost / reach, 4) if reach and step.id not in self._whole.unpriced else None,
                     None if rate is None or price is None else keeps(rate, price, wish),

@@ -9,12 +9,13 @@ from msgspec import Struct, structs
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
 from kaskad.analytics.changed import Changed
-from kaskad.analytics.courses import Tally, tally
+from kaskad.analytics.courses import WEEK, Tally, tally, weekly
 from kaskad.analytics.scope import People, Scope
 from kaskad.domain.cascade import Cascade, Span
 from kaskad.domain.errors import NotFound
 from kaskad.domain.policy import Policy
 from kaskad.domain.version import prepare
+from kaskad.planning.ageing import aged
 from kaskad.planning.history import WAITING, Cell, Happened, happened
 from kaskad.planning.outlook import Event
 from kaskad.planning.rates import Seen
@@ -31,15 +32,21 @@ SLACK_MS = 3 * _DAY_MS  # beyond a cascade's own times: nights, holidays, slow a
 
 
 class Past(Struct, frozen=True):
-    """What a cascade's own steps have shown, by the numbers they have in it now, and what those of others."""
+    """What a cascade's own steps have shown, by the numbers they have in it now, and what those of others.
+
+    `today` is the same as it counts now, as what is older counts less; `goal`, so too, of how many the end is
+    known, and how many had reached the goal.
+    """
 
     own: Happened
     elsewhere: Mapping[Event, Sequence[Seen]]
+    today: Happened
+    goal: Seen = Seen(0, 0)
 
     @property
     def learnt(self) -> bool:
         """Say whether anything has happened at the steps of the cascade itself."""
-        return any(cell.of for cell in self.own.cells.values())
+        return any(cell.of for cell in self.today.cells.values())
 
 
 def past(office: Office, slug: str, cascade: Cascade) -> Past:
@@ -56,10 +63,26 @@ def past(office: Office, slug: str, cascade: Cascade) -> Past:
                 if cell.of:
                     seen = elsewhere.setdefault((step.channels[0], step.success), [])
                     seen.append(Seen(cell.of, cell.reacted))
+        weeks = dict[int, Happened]()
         for version_id, cascade_id in versions_of(tx, slug):
             before = cascade_of(office, tx, version_id)
-            _add(own, cascade, before, _happened(office, tx, before, cascade_id, version_id, changed))
-        return Past(own, elsewhere)
+            scope, told = _ripe(office, tx, before, cascade_id, version_id, changed)
+            _add(own, cascade, before, told)
+            for week, found in weekly(tx, cascade_id, scope, changed).items():
+                _add(weeks.setdefault(week, Happened({})), cascade, before, _told(before, found))
+        return Past(own, elsewhere, *_as_of(weeks, office.now() // HOUR_MS // WEEK))
+
+
+def _as_of(weeks: Mapping[int, Happened], now: int) -> tuple[Happened, Seen]:
+    """Return what has happened, week by week, as it counts in week `now`: at steps, and of goals, which may
+    drift each by itself."""
+    goals = {
+        week: {"": Cell(told.converted, silent=told.over - told.converted, waiting=told.under_way)}
+        for week, told in weeks.items()
+    }
+    cells, goal = aged({week: told.cells for week, told in weeks.items()}, now), aged(goals, now)
+    known = goal.get("", Cell())
+    return Happened(cells), Seen(known.of, known.reacted)
 
 
 def versions_of(tx: Transaction, slug: str) -> list[tuple[int, int]]:
@@ -104,7 +127,7 @@ def together(
         cells = [other.step(step.number) for other in others]
         seen = [Seen(cell.of, cell.reacted) for cell in cells if cell.of]
         found.setdefault((step.channels[0], step.success), []).extend(seen)
-    return Past(own, found)
+    return Past(own, found, own)
 
 
 def _happened(
@@ -164,3 +187,4 @@ def _add(own: Happened, cascade: Cascade, before: Cascade, told: Happened) -> No
     if cascade.goal is not None and before.goal is not None and before.goal.event == cascade.goal.event:
         own.over += told.over
         own.converted += told.converted
+        own.under_way += told.under_way

@@ -187,7 +187,7 @@ def alone(cascade: Cascade, asked: Asked) -> Prepared:
         seed=_first(asked.seed, wanted.seed, 1), holdout=held_share(cascade, policy), traced=asked.traced,
         trigger=trigger, per_second=wanted.per_second, buys=0.0,
     )  # fmt: skip
-    outlook = outlook_of(able.cascade, Past(Happened({}), {}))
+    outlook = outlook_of(able.cascade, Past(Happened({}), {}, Happened({})))
     scene = Scene(able.cascade, policy, world, [sort], table_of(able.cascade, outlook, wanted.rates))
     return Prepared(
         scene, "", 0, "prior", wanted, _notes(able.cascade, able.unasked, outlook, wanted, [sort])
@@ -200,7 +200,7 @@ def outlook_of(cascade: Cascade, known: Past) -> Outlook:
         stages(cascade), [step.channels[0] for step in cascade.steps],
         [step.success for step in cascade.steps], cascade.first,
     )  # fmt: skip
-    return Outlook(plan, known.own, known.elsewhere)
+    return Outlook(plan, known.today, known.elsewhere)
 
 
 def world_of(

@@ -85,7 +85,7 @@ def _look(
         stages(cascade), [step.channels[0] for step in cascade.steps],
         [step.success for step in cascade.steps], cascade.first,
     )  # fmt: skip
-    outlook = Outlook(plan, known.own, known.elsewhere)
+    outlook = Outlook(plan, known.today, known.elsewhere)
     ground = arranged(cascade, kinds, outlook, asker.times_after, currency)
     told: Told = spread_over(told_by(ground, outlook.means), SPREADS)
     return _Look(ground, outlook, fitted(ground.items, ground.groups, told, SPREADS))
@@ -95,7 +95,7 @@ def leaning(
     cascade: Cascade, kinds: Sequence[Kind], known: Past, asker: Asker, currency: str | None = None
 ) -> Floats:  # fmt: skip
     """Return how likely each of SPREADS is by what these people have done."""
-    return believed(_look(cascade, kinds, known, asker, currency).fit, known.own.cells)
+    return believed(_look(cascade, kinds, known, asker, currency).fit, known.today.cells)
 
 
 def weighed(
@@ -109,7 +109,7 @@ def weighed(
     """
     seen = _look(cascade, kinds, known, asker, currency)
     ground, outlook = seen.ground, seen.outlook
-    spreads = believed(seen.fit, known.own.cells) if spreads is None else spreads
+    spreads = believed(seen.fit, known.today.cells) if spreads is None else spreads
     drawn_at = np.random.default_rng(SEED).choice(SPREADS, p=spreads, size=DRAWS)
     fit = fitted(ground.items, ground.groups, told_by(ground, outlook.drawn(SEED, DRAWS, part)), drawn_at)
     return Weighing(

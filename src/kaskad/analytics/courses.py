@@ -18,6 +18,7 @@ from kaskad.store.courses import DAY, EVER, HOUR_MS, Entry, parts, stand, submit
 from kaskad.store.db import Transaction
 from kaskad.store.runs import RunKey
 
+WEEK = 7 * DAY  # hours
 Counts = dict[tuple[int, int], list[int]]  # by version and course: runs, their worth, what of it came back
 
 
@@ -91,6 +92,24 @@ def tally_of(tx: Transaction, keys: Sequence[RunKey]) -> Tally:
     told = Tally()
     _add(tx, counts, courses, told)
     return told
+
+
+def weekly(tx: Transaction, cascade_id: int, scope: Scope, changed: Changed) -> dict[int, Tally]:
+    """Return how the runs of a version in `scope` went by the week of their entry (since 1970, UTC), of all
+    people and from the first on."""
+    found: dict[int, Tally] = {}
+    for hours, since, until in _days(0, scope.until // HOUR_MS):
+        for week, text, runs in tx.all(
+            "part_sums_by_week", version_id=scope.version_id, hours=hours, since=since, until=until, week=WEEK
+        ):
+            found.setdefault(week, Tally()).add(part_of_text(text), scope.version_id, runs, 0)
+    moved = list(_moved(tx, cascade_id, scope, changed))
+    known = parts(tx, {entry.course_id for _, entry in moved}, changed.courses)
+    for sign, entry in moved:
+        for part in known[entry.course_id]:
+            week = entry.entered_at // HOUR_MS // WEEK
+            found.setdefault(week, Tally()).add(part, entry.version_id, sign, 0)
+    return found
 
 
 def standings(tx: Transaction, cascade_id: int = 0) -> dict[int, tuple[int, int]]:
@@ -209,6 +228,10 @@ def spans(since: int, until: int) -> list[tuple[int, int, int]]:
     """Return which counts make up the hours from `since` to `until`: whole days where there are any."""
     if since <= 0 and until >= FOREVER // HOUR_MS:
         return [(EVER, 0, 1)]
+    return _days(since, until)
+
+
+def _days(since: int, until: int) -> list[tuple[int, int, int]]:
     first, last = -(-since // DAY) * DAY, until // DAY * DAY
     if first >= last:
         return [(1, since, until)]

@@ -25,7 +25,10 @@ LEFT_OUT = (
     "Left out: %d figure%s that came exactly as was certain beforehand. "
     "What was certain and came otherwise counts as missed."
 )
-SLOWLY = "Forecasts learn from all that has happened, so they follow slowly what changes over time."
+SLOWLY = (
+    "Older weeks count less in forecasts, the more so the more rates moved before: "
+    "what changes is followed some weeks late."
+)
 
 
 def register(app: typer.Typer) -> None:

@@ -34,7 +34,8 @@ UNCOUNTED = {
 BASES = {
     "prior": "How many react are figures of the field, not of your own people: hence the wide ranges.",
     "others": "How many react is known from your other cascades, and where they say little, from the field.",
-    "own": "How many react is known from this cascade's own past; KNOWN FROM tells of how many people.",
+    "own": "How many react is known from this cascade's own past, of which older weeks count less; "
+    "KNOWN FROM tells of how many people.",
 }
 
 

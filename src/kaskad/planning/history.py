@@ -20,14 +20,14 @@ _REACTED = 1 << LEVELS.index("reacted")
 
 class Cell(Struct):
     """Those to whom a message of a step went while silent, after so many others: what they did within its
-    time. `waiting`: nobody knows yet."""
+    time. `waiting`: nobody knows yet. They are whole people, unless older ones count less (`ageing`)."""
 
-    reacted: int = 0
-    left: int = 0
-    silent: int = 0
-    waiting: int = 0
-    refused: int = 0  # of those who left: they said no, or complained
-    complained: int = 0  # of these
+    reacted: float = 0
+    left: float = 0
+    silent: float = 0
+    waiting: float = 0
+    refused: float = 0  # of those who left: they said no, or complained
+    complained: float = 0  # of these
 
     def add(self, other: Cell) -> None:
         """Count those of another cell too."""
@@ -38,6 +38,10 @@ class Cell(Struct):
         self.refused += other.refused
         self.complained += other.complained
 
+    def times(self, share: float) -> Cell:
+        """Return as many of them as this share."""
+        return Cell(*(share * getattr(self, name) for name in self.__struct_fields__))
+
     def less(self, other: Cell) -> Cell:
         """Return those who are not in another cell, whose people are all in this one."""
         return Cell(
@@ -45,7 +49,7 @@ class Cell(Struct):
         )  # fmt: skip
 
     @property
-    def of(self) -> int:
+    def of(self) -> float:
         """Return of how many the end is known; 0: of too few to be believed."""
         known = self.reacted + self.left + self.silent
         return known if self.waiting <= WAITING * (known + self.waiting) else 0

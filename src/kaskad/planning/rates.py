@@ -31,7 +31,7 @@ _RARE = 1e-3
 class Seen(Struct, frozen=True):
     """How many it could happen to, and to how many it did."""
 
-    of: int
+    of: float
     hits: float
 
 

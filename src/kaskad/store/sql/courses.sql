@@ -212,6 +212,13 @@ SELECT k.version_id, p.detail, k.runs, k.value, k.returned
          GROUP BY version_id, part_id) AS k
   JOIN course_parts p ON p.id = k.part_id;
 
+-- name: part_sums_by_week
+-- How many runs of a version that entered between two hours have each part, by so many hours each (a :week).
+SELECT k.hour / :week, p.detail, sum(k.runs)
+  FROM course_counts k JOIN course_parts p ON p.id = k.part_id
+ WHERE k.version_id = :version_id AND k.hours = :hours AND k.hour >= :since AND k.hour < :until
+ GROUP BY k.hour / :week, k.part_id, p.detail;
+
 -- name: counts_under_way
 -- Runs that began and runs under way, by cascade (0: of all); hold-outs, who get nothing, are not counted. Version by
 -- version (CROSS JOIN: SQLite keeps to that order), since most counts are of some hour and none of these.

@@ -57,7 +57,7 @@ BASES = {
     "others": N_(
         "How many react is known from your other cascades, and where they say little, from the field."
     ),
-    "own": N_("How many react is known from this cascade's own past."),
+    "own": N_("How many react is known from this cascade's own past, of which older weeks count less."),
 }
 MOMENTS = {
     "unanswered": N_("gets no answer from the service"), "missed": N_("reaches nobody"),
