@@ -1,8 +1,10 @@
 """A message that waits for a slot is not forgotten, whoever takes it and whatever becomes of the tick."""
 
+import pytest
+
 from kaskad.domain.errors import Conflict
 from kaskad.domain.policy import HOUR
-from kaskad.domain.terms import Channel
+from kaskad.domain.terms import Channel, Kind
 from kaskad.engine.receive import Delivery
 from kaskad.engine.world import Options
 from support.stage import Stage, accepted
@@ -81,3 +83,37 @@ def test_limits_that_somebody_changes_count_at_once_and_what_is_under_way_still_
     for n in range(3, 6):
         stage.event(stage.person(f"p{n}"), "service")
     assert len(stage.parcels) == 4
+
+
+LED_ON = """
+cascade: led
+title: Led
+class: service
+trigger: {event: left}
+steps:
+  - {id: letter, channel: email, subject: s, text: t, success: replied, wait: 1h}
+  - {id: sms, channel: sms, text: t, wait: 1h}
+  - {id: offer, channel: telegram, text: t, only: branch}
+branches:
+  - {when: letter.clicked, go: offer}
+"""
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_what_waits_for_a_slot_and_is_passed_by_never_goes_and_waits_no_more(either, held):
+    stage = Stage(either)
+    stage.account(Channel.SMS, "sms", limits={"concurrency": 1, "per_second": 1e6, "burst": 1000})
+    stage.cascade(LED_ON)
+    bob, ann = stage.person("bob"), stage.person("ann")
+    for one in (bob, ann):
+        stage.event(one, "left")
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now()) if parcel.step != 1 else None
+    stage.passes("1h")
+    waiting, gone = sorted((bob, ann), key=lambda one: len(stage.sent(one)))
+    assert stage.states(waiting)["sms"] == "queued" and stage.states(gone)["sms"] == "submitted"
+    if held:
+        stage.receipt(waiting, Kind.SUSPECTED_CLICKED, step=0)
+        assert stage.states(waiting)["sms"] == "created"
+    stage.receipt(waiting, Kind.CLICKED, step=0)
+    assert stage.states(waiting)["offer"] == "sent"
+    assert stage.states(waiting)["sms"] == "cancelled", "else reports count it as waiting for ever"

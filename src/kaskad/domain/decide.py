@@ -78,8 +78,10 @@ def enter(
         version, run, passages, wish.step, wish.due_at, answers, now, wish.reason, refused
     )
     current = passages.get(run.step)
-    if current is None or current.state != _QUEUED:
-        return _given_up(run, decision) if _is_tried(current) else decision
+    if _is_tried(current):
+        return _given_up(run, decision)
+    if current is None or current.state not in (_CREATED, _QUEUED):
+        return decision
     send = decision.send
     if current.mask & _IN_DOUBT:
         again = send is not None and (send.step, send.channel, send.account_id) == (
@@ -88,7 +90,13 @@ def enter(
         return decision if again else lost(version, run, current, now)
     if (send is not None and send.step == run.step) or any(skip[0] == run.step for skip in decision.skips):
         return decision
-    return replace(decision, withdraw=run.step)
+    taken_back = current.state == _CREATED and not passes(decision, run.step)
+    return decision if taken_back else replace(decision, withdraw=run.step)
+
+
+def passes(decision: Decision, step: int) -> bool:
+    """Say whether the run leaves this step by the decision, so that its message will never go."""
+    return decision.outcome is not None or decision.step != step
 
 
 def _is_tried(passage: Passage | None) -> bool:

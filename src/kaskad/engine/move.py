@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from kaskad.domain import entering
 from kaskad.domain.clocks import patience_ms, valid_for_ms
-from kaskad.domain.decide import Enter, enter, settle
+from kaskad.domain.decide import Enter, enter, passes, settle
 from kaskad.domain.errors import Conflict, StoreError
 from kaskad.domain.ids import run_text
 from kaskad.domain.policy import HOUR
@@ -43,7 +43,7 @@ DEFECT_MS = HOUR  # until a run is looked at again that a defect has stopped
 
 _QUEUED, _SUBMITTED = MessageState.QUEUED.code, MessageState.SUBMITTED.code
 _ACTIVE = RunState.ACTIVE.code
-_CREATED = MessageState.CREATED.code
+_CREATED, _CANCELLED = MessageState.CREATED.code, MessageState.CANCELLED.code
 _QUEUED_PHASE, _SUBMITTED_PHASE = Phase.QUEUED, Phase.SUBMITTED
 _PHONES = entering.ADDRESS_CHANNEL
 
@@ -380,10 +380,10 @@ class _Mover:
             self.changes.skips(run, decision)
         if decision.withdraw is not None:
             before = item.passages[decision.withdraw]
-            if before.state == _CREATED:
+            if before.state == _CREATED and before.sent_at is not None:
                 self._given_up(run, before)
             else:
-                self.changes.withdrawn.append((run.contact_id, run.id, decision.withdraw, _CREATED))
+                self.changes.withdrawn.append((run.contact_id, run.id, decision.withdraw, _CANCELLED))
         if item.version.calls_people:
             tasks.leave(self.changes, item.version, run, decision, item.passages, self._now)
 
@@ -395,8 +395,8 @@ class _Mover:
         if passage.state == _CREATED and passage.sent_at is not None:
             self._given_up(run, passage)
             return
-        gone = MessageState.CREATED if decision.outcome is None else MessageState.CANCELLED
-        self.changes.withdrawn.append((run.contact_id, run.id, passage.step, gone.code))
+        gone = _CANCELLED if passes(decision, passage.step) else _CREATED
+        self.changes.withdrawn.append((run.contact_id, run.id, passage.step, gone))
 
     def _given_up(self, run: Run, passage: Passage) -> None:
         """Note that a message which has failed will not be tried again after all."""

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from kaskad.domain.alike import TOLD
 from kaskad.domain.caps import Touch
+from kaskad.domain.decide import passes
 from kaskad.domain.run import NOTHING, PLAIN, Decision, Passage, Run, state_of
 from kaskad.domain.terms import Kind, MessageState, Phase, Reason, RunState
 from kaskad.planning.world import Sort
@@ -201,7 +202,9 @@ class Life:
             self.course |= 2 << 2 * step
             self.note(now, "skipped", step, f"{why.value} {detail}".rstrip())
         if decision.withdraw is not None:
-            self._withdraw(decision.withdraw, gone=_CREATED if decision.outcome is None else _CANCELLED)
+            self._withdraw(
+                decision.withdraw, gone=_CANCELLED if passes(decision, decision.withdraw) else _CREATED
+            )
         if decision.doubt is not None:
             self.fold(decision.doubt, Kind.UNKNOWN.value, now)
         if decision.retry is not None:
