@@ -399,6 +399,23 @@ def test_a_connection_that_was_lost_between_two_transactions_is_replaced_unnotic
     postgres.drop(url)
 
 
+@pytest.mark.parametrize(
+    ("setting", "pause_s", "asked"),
+    [("statement_timeout", 0.0, "pg_sleep(5)"), ("idle_in_transaction_session_timeout", 0.5, "1")],
+)
+def test_a_time_out_of_the_server_is_said_as_such(
+    postgres: PostgresServer, setting: str, pause_s: float, asked: str
+) -> None:
+    url = postgres.create()
+    db = open_database(url)
+    with pytest.raises(Unavailable, match="time-outs"), db.write() as tx:
+        tx.script(f"SET LOCAL {setting} = 50")
+        time.sleep(pause_s)
+        tx.script(f"SELECT {asked}")
+    db.close()
+    postgres.drop(url)
+
+
 def test_a_second_holder_is_refused_and_told_who_holds(tmp_path: Path) -> None:
     path = str(tmp_path / "kaskad.db")
     program = (

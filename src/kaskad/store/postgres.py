@@ -461,6 +461,8 @@ def _in_words(at: str, error: BaseException) -> KaskadError:
             return Conflict(what)
         case errors.PipelineAborted():
             return StoreError(f"{at}: a statement before has failed.")
+        case errors.QueryCanceled() | errors.IdleInTransactionSessionTimeout():
+            return Unavailable(f"{at} gave up on us ({what}): for Kaskad its time-outs are best at 0.")
         case errors.OperationalError() | errors.InterfaceError():
             return Unavailable(f"{at} cannot be reached ({what}): check that it runs, and its address.")
         case _:
