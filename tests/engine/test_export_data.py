@@ -2,8 +2,10 @@
 
 import csv
 import io
+from collections import Counter
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pyarrow as pa
@@ -14,9 +16,14 @@ from python_calamine import CalamineWorkbook
 from kaskad.actions import parquet
 from kaskad.actions.export import Data, Form, Wanted, What, export, export_data
 from kaskad.actions.office import Office
+from kaskad.analytics.courses import left_between
 from kaskad.domain.errors import Conflict, Invalid
+from kaskad.domain.figures import LEFT
 from kaskad.domain.ids import read_contact
+from kaskad.domain.policy import Policy
 from kaskad.domain.terms import Channel, Kind
+from kaskad.engine.catalog import POLICY
+from kaskad.store import settings
 from support.stage import VAULT, Stage
 
 CASCADE = """
@@ -69,17 +76,41 @@ def test_a_large_file_of_parquet_is_passed_on_while_it_is_written(monkeypatch):
     assert pq.read_table(io.BytesIO(empty)).num_rows == 0
 
 
-def test_each_day_of_costs_is_in_one_of_the_periods_that_follow_one_another(office):
-    """Days of whoever asks begin at another hour than those of costs, which are of UTC."""
+@pytest.mark.parametrize(
+    "name", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago", "Etc/GMT+12", "Asia/Kolkata", "Europe/Moscow"]
+)
+def test_days_of_costs_are_those_of_the_installation_each_in_its_own_period(office, name):
+    """At UTC+14 and at UTC-12 too, where the day of UTC is the neighbour's for most of the day."""
+    zone = ZoneInfo(name)
+    with office.db.write() as tx:
+        settings.put(tx, POLICY, Policy(zone=name))
+    with office.read() as tx:
+        counted = left_between(tx, 0, 1 << 40, by=1)
+    expected = Counter[date]()
+    for (hour, _, leg), messages in counted.items():
+        if leg.state in LEFT:
+            expected[datetime.fromtimestamp(hour * 3_600, zone).date()] += messages
+    assert len(expected) == 2
+    begins = int(datetime(2026, 5, 30, tzinfo=zone).timestamp()) * 1000
+    for since in (begins + day * DAY_MS for day in range(6)):
+        told = table(office, Data.COSTS, Wanted(since=since, until=since + DAY_MS)).to_pylist()
+        asked = datetime.fromtimestamp(since / 1000, zone).date()
+        assert {one["day"] for one in told} <= {asked}
+        assert sum(one["messages"] for one in told) == expected[asked]
+    whole = table(office, Data.COSTS).to_pylist()
+    assert sum(one["messages"] for one in whole) == expected.total()
+
+
+def test_a_day_of_another_clock_holds_whole_days_and_none_twice(office):
     june = int(datetime(2026, 6, 1, tzinfo=UTC).timestamp()) * 1000
-    hour = 3_600_000
-    for ahead in (-10, -5, 0, 3, 5, 13):
+    for ahead in (-10, -5, 0, 3, 5, 13):  # the reader's; those of the installation are of UTC
+        begins = [june - ahead * 3_600_000 + day * DAY_MS for day in range(-1, 3)]
         days = [
             {
                 one["day"].day
                 for one in table(office, Data.COSTS, Wanted(since=at, until=at + DAY_MS)).to_pylist()
             }
-            for at in (june - ahead * hour + day * DAY_MS for day in range(-1, 3))
+            for at in begins
         ]
         assert days == [set(), {1}, {2}, set()], ahead
 

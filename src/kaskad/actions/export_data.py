@@ -9,20 +9,27 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.names import Names
 from kaskad.actions.office import Office
+from kaskad.analytics.courses import left_between
+from kaskad.domain.figures import LEFT
 from kaskad.domain.ids import contact_text, run_text
 from kaskad.domain.money import DIGITS
-from kaskad.domain.terms import Kind, Outcome, RunState
+from kaskad.domain.terms import Channel, Kind, Outcome, RunState
 from kaskad.store import settings
+from kaskad.store.courses import HOUR_MS
 from kaskad.store.db import Transaction
 
-_ITS_DAY_MS = 10 * 3_600_000  # after a day of UTC begins, it is that day almost everywhere
+_DAY = 24  # hours
+_ITS_HOUR = 10  # of a day, at which it is that day almost everywhere
 Fields = dict[str, object]
+# A day, a cascade, the number of a version, a step, a channel, an account, the version.
+_Place = tuple[date, str, int, int, int, int, int]
 
 
 class Data(StrEnum):
@@ -61,7 +68,7 @@ def rows(
     """Yield rows of these contacts that are of a period: by creation, entry or when it happened."""
     if what is Data.COSTS:
         with office.read() as tx:
-            costs = _costs(tx, since, until)
+            costs = _costs(office, tx, since, until)
         yield costs  # whoever takes them may do so slowly, and in another thread
         return
     read: Callable[[Office, Transaction, Sequence[int], int, int], list[Fields]] = {
@@ -123,18 +130,45 @@ def _goals(office: Office, tx: Transaction, ids: Sequence[int], since: int, unti
     ]  # fmt: skip
 
 
-def _costs(tx: Transaction, since: int, until: int) -> list[Fields]:
-    """Return what whole days cost, of which periods that follow one another hold each once.
+def _costs(office: Office, tx: Transaction, since: int, until: int) -> list[Fields]:
+    """Return what whole days cost, by the installation's clock; consecutive periods hold each once.
 
-    Where clocks are up to ten hours behind UTC or thirteen ahead, a day asked for is that day of UTC.
+    Where clocks are up to ten hours behind it or thirteen ahead, a day asked for is that day of its own.
     """
-    found: list[Fields] = []
-    for row in tx.all("export_costs"):
-        day = row[0] if isinstance(row[0], date) else date.fromisoformat(row[0])
-        begins = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
-        if since <= begins + _ITS_DAY_MS < until:
-            found.append(dict(zip(COLUMNS[Data.COSTS], (day, *row[1:]), strict=True)))
-    return found
+    names, zone = Names(office, tx), settings.zone(tx)
+    sums: dict[_Place, list[int]] = {}
+    days: dict[int, date] = {}
+    around = (since // HOUR_MS - _DAY, until // HOUR_MS + _DAY)
+    for (hour, version_id, leg), messages in left_between(tx, *around, by=1).items():
+        if leg.account_id is None or leg.account_id not in names.accounts:
+            continue
+        if leg.state not in LEFT and not leg.cost:
+            continue
+        if hour not in days:
+            days[hour] = datetime.fromtimestamp(hour * HOUR_MS // 1000, zone).date()
+        place = (days[hour], names.cascade(version_id), names.number(version_id), leg.step, leg.channel,
+                 leg.account_id, version_id)  # fmt: skip
+        total = sums.setdefault(place, [0, 0, 0])
+        for at, more in enumerate((1, leg.price or 0, leg.cost or 0)):
+            total[at] += messages * more
+    within = {day for day in set(days.values()) if since <= _within(day, zone) < until}
+    return [_cost(names, *each) for each in sorted(sums.items()) if each[0][0] in within and any(each[1])]
+
+
+def _cost(names: Names, place: _Place, total: Sequence[int]) -> Fields:
+    day, cascade, version, step, channel, account_id, version_id = place
+    currency = names.currencies[account_id]
+    scale = 10 ** DIGITS.get(currency, 2)
+    return {
+        "day": day, "cascade": cascade, "version": version, "step": names.step(version_id, step),
+        "channel": Channel.of(channel).value, "account": names.accounts[account_id],
+        "currency": currency or None, "messages": total[0],
+        "price": Decimal(total[1]) / scale, "cost": Decimal(total[2]) / scale,
+    }  # fmt: skip
+
+
+def _within(day: date, zone: ZoneInfo) -> int:
+    return int(datetime(day.year, day.month, day.day, _ITS_HOUR, tzinfo=zone).timestamp() * 1000)
 
 
 def _of(names: Names, contact_id: int, run_id: int, version_id: int) -> Fields:

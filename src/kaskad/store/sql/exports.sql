@@ -100,7 +100,3 @@ SELECT f.contact_id, f.run_id, r.version_id, min(f.at), r.value, r.returned
  GROUP BY f.contact_id, f.run_id, r.version_id, r.value, r.returned
 HAVING min(f.at) >= :since AND min(f.at) < :until
  ORDER BY f.contact_id, f.run_id;
-
--- name: export_costs
-SELECT day, cascade, version, step_id, channel, account, currency, messages, price, cost FROM bi_costs
- ORDER BY day, cascade, version, step, channel, account;
