@@ -193,7 +193,7 @@ def test_a_backtest_tells_on_which_side_figures_miss(monkeypatch, capsys):
     less, more, why = told_of(capsys, [launch] * 10)[-3:]
     assert less == "Reached: less came than expected, again and again; count with less."
     assert more == "Cost, silent: more came than expected, again and again; count with more."
-    assert why.startswith("Forecasts learn from all that has happened")
+    assert why.startswith("Older weeks count less in forecasts")
 
 
 def test_a_backtest_tells_what_is_left_out_and_what_is_not(monkeypatch, capsys):

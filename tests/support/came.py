@@ -144,7 +144,7 @@ def ways(count: int, rates: tuple[float, ...]) -> list[int]:
 def life(version: int, name: str, reacts_to: int, half: float, n: int) -> str:
     """Return the rows of one run, whose person reacts to a step, by half of all such after `half` hours."""
     who = f"(SELECT contact_id FROM external_ids WHERE external_id = '{name}')"
-    at, outcome = 1_000 * HOUR, 2 if reacts_to < 3 else 3
+    at, outcome = CAME, 2 if reacts_to < 3 else 3
     sent = [at, at + 24 * HOUR, at + 26 * HOUR]
     rows = (
         "INSERT INTO runs (contact_id, id, cascade_id, version_id, slot, state, phase, step, seq, "

@@ -25,10 +25,7 @@ LEFT_OUT = (
     "Left out: %d figure%s that came exactly as was certain beforehand. "
     "What was certain and came otherwise counts as missed."
 )
-SLOWLY = (
-    "Older weeks count less in forecasts, the more so the more rates moved before: "
-    "what changes is followed some weeks late."
-)
+SLOWLY = "Older weeks count less in forecasts, yet what changes over time is still followed late."
 
 
 def register(app: typer.Typer) -> None:
