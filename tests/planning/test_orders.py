@@ -320,7 +320,7 @@ def test_other_waits_change_the_hours_only_of_those_who_wait():
     fit = fitted(items, groups, told, np.zeros(1))
     adds = table(items, groups, fit)
     ground = Arrangement((), tuple(items), groups, (), {}, "KZT")
-    whole = Weighing(ground, Past(Happened({}), {}), ONE, fit, adds, adds, (), ())
+    whole = Weighing(ground, Past(Happened({}), {}, Happened({})), ONE, fit, adds, adds, (), ())
 
     def by_hand(letter, chat):
         hit = 0.2 * 0 + 0.5 * (0.4 * letter + 0.15 * (letter + chat)) + 0.5 * 0.3 * letter
