@@ -170,16 +170,27 @@ COVERED = """place => {
 }"""  # noqa: E501
 
 
-def test_no_name_of_the_ways_covers_another_on_a_phone(visit, opened):
-    page = visit("viewer", language="ru", width="phone").goto("/cascades/news")
+def _names_that_cover(page, counts):
+    """Draw ways of so many steps, one after the other, and find no name outside or over another."""
     page.wait_for_selector("#ways svg")
     ways = page.locator("#ways")
-    for count in (2, 5, 9):
+    for count in counts:
         ways.evaluate("(place, told) => { place.dataset.told = told }", json.dumps(ways_of(count)))
         page.evaluate("document.dispatchEvent(new Event('htmx:after:swap'))")
         page.wait_for_function("n => document.querySelectorAll('#ways svg text').length > n", arg=count + 11)
         named, out, covered = ways.evaluate(COVERED)
         assert (named >= count + 10, out, covered) == (True, [], []), count
+
+
+def test_no_name_of_the_ways_covers_another_beside_the_navigation(visit, opened):
+    page = visit("viewer", language="ru").goto("/cascades/news")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    _names_that_cover(page, (2, 3, 5, 9))
+
+
+def test_no_name_of_the_ways_covers_another_on_a_phone(visit, opened):
+    page = visit("viewer", language="ru", width="phone").goto("/cascades/news")
+    _names_that_cover(page, (2, 5, 9))
     page.goto(f"{opened.url}/cascades/tried/uplift")
     page.wait_for_selector("#steps svg")
     named, out, covered = page.locator("#steps").evaluate(COVERED)
