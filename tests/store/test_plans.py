@@ -186,6 +186,34 @@ def test_postgresql_looks_how_few_rows_small_tables_have(db: Database) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("ways_of", {"ids": list(range(1, 31))}),
+        (
+            "held_out_touched",
+            {"cascade_id": 1, "version_id": 0, "since": 0, "until": 9, "within": 1, "limit": 5},
+        ),
+    ],
+)
+def test_postgresql_finds_in_an_index_of_which_version_runs_are(
+    name: str, asked: dict[str, Any], postgres: PostgresServer
+) -> None:
+    """Of ten thousand people the rows of runs lie on as many pages, most of which are not in memory."""
+    url = postgres.create()
+    with closing(open_database(url)) as db:
+        upgrade(db)
+        with db.write() as tx:
+            tx.script(f"{PEOPLE}; UPDATE runs SET holdout = 1 WHERE contact_id < 20")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+        connection.execute(BY_KEYS)
+        plan = connection.execute(f"EXPLAIN {statements('postgresql')[name].text}".encode(), asked).fetchall()
+    postgres.drop(url)
+    ways = [row[0] for row in plan if re.search(r"\bon runs\b", row[0])]
+    assert ways and all("Index Only Scan" in way for way in ways), ways
+
+
+@pytest.mark.parametrize(
     ("name", "asked", "way"),
     [
         ("counts_under_way", {"cascade_id": 1}, "SEARCH k USING PRIMARY KEY (version_id=? AND hours=?)"),

@@ -136,7 +136,8 @@ def _measured(office: Office, tx: Transaction, of: _Counted, now: int, changed: 
     told_in = exchanges(tx, row.id, now, counted)
     effect = uplift.treated_and_held(told)
     expected, evenly = uplift.lot(told, of.shares)
-    waiting, first_at = _waiting(tx, row, whole, counted.until, of.within, changed)
+    waiting = _waiting(tx, row, whole, counted.until, changed)
+    nobody = not effect.one.of + effect.other.of
     within_ms, share, pace = (
         add(now, of.within, "UTC") - now,
         held_share(of.defined, settings.get(tx, POLICY, Policy) or Policy()) / 10_000,
@@ -147,7 +148,7 @@ def _measured(office: Office, tx: Transaction, of: _Counted, now: int, changed: 
         until=min(counted.until, now), only=_numbers(tx, row, counted),
         since=span.since or None, later=counted.until == span.until < FOREVER,
         ripe=counted.until < whole.until,
-        first_ripe_at=first_at if not effect.one.of + effect.other.of else None,
+        first_ripe_at=_first_ripe(tx, row, counted.until, of.within) if nobody and waiting else None,
         goal=of.cascade.goal.event if of.cascade.goal else "", within_ms=within_ms, share=share,
         waiting=waiting, effect=effect, expected_share=expected, evenly=evenly,
         worth=_worth(tx, row, counted, told, effect, told_in, changed),
@@ -274,17 +275,17 @@ def _shares_at(known: Mapping[int, Sequence[Stretch]], at: int) -> dict[int, int
     }
 
 
-def _waiting(
-    tx: Transaction, row: CascadeRow, whole: Scope, until: int, within: Span, changed: Changed
-) -> tuple[int, int | None]:
-    """Return how many people entered too late to be counted, and when the first of them will be."""
+def _waiting(tx: Transaction, row: CascadeRow, whole: Scope, until: int, changed: Changed) -> int:
+    """Return how many people entered too late to be counted."""
     if until >= whole.until:
-        return 0, None
-    later = tally(tx, row.id, structs.replace(whole, since=max(whole.since, until)), changed)
-    people = _people(later)
-    first = tx.one("first_entered", cascade_id=row.id, since=until) if people else None
-    at = None if first is None or first[0] is None else first[0]
-    return people, None if at is None else add(at, within, "UTC") + HOUR_MS
+        return 0
+    return _people(tally(tx, row.id, structs.replace(whole, since=max(whole.since, until)), changed))
+
+
+def _first_ripe(tx: Transaction, row: CascadeRow, until: int, within: Span) -> int | None:
+    """Return when the first of these will be counted."""
+    first = tx.one("first_entered", cascade_id=row.id, since=until)
+    return None if first is None or first[0] is None else add(first[0], within, "UTC") + HOUR_MS
 
 
 def _pace(tx: Transaction, row: CascadeRow, whole: Scope, now: int, changed: Changed) -> float:

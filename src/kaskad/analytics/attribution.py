@@ -7,13 +7,15 @@ rule, nor Shapley or Markov, can tell what a step adds: the groups without it ne
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
-from operator import itemgetter
+from itertools import chain
 
+import numpy as np
 from msgspec import Struct, field
 
-from kaskad.store.db import Transaction
+from kaskad.store.db import Row, Transaction
+from kaskad.store.segment_columns import Floats, Integers
 
 DAY_MS = 86_400_000
 HALF_LIFE_MS = 7 * DAY_MS
@@ -44,9 +46,15 @@ def position(ages: Sequence[int]) -> list[float]:
 
 def decay(ages: Sequence[int]) -> list[float]:
     """Return the more for the later ones: half as much for each seven days before the goal."""
-    weights = [2.0 ** (-age / HALF_LIFE_MS) for age in ages]
-    total = sum(weights)
-    return [weight / total for weight in weights]
+    found: list[float] = _decays(np.array([ages], np.int64))[0].tolist()
+    return found
+
+
+def _decays(ages: Integers) -> Floats:
+    """Return the same for each row of ages."""
+    weights: Floats = 2.0 ** (-ages / HALF_LIFE_MS)
+    shares: Floats = weights / weights.sum(axis=1, keepdims=True)
+    return shares
 
 
 RULES: dict[str, Callable[[Sequence[int]], list[float]]] = {
@@ -78,48 +86,76 @@ def share_out(tx: Transaction, since: int, until: int, within_ms: int) -> Shared
 
     An order that is the goal of several cascades is one goal. Seed contacts are in no figure.
     """
-    rows = tx.all("goals_between", since=since, until=until, limit=MOST + 1)
-    goals = {(row[0], row[1]): row[2] for row in rows[:MOST]}
-    told = Shared(len(goals), more=len(rows) > MOST)
-    people = sorted({contact_id for contact_id, _ in goals})
-    places, touches = _touches(tx, people, min(goals.values(), default=0) - within_ms)
-    alike: dict[tuple[int, ...], list[list[int]]] = defaultdict(list)  # ages before goals, by the places
-    for (contact_id, _), at in goals.items():
-        before = [touch for touch in touches.get(contact_id, ()) if at - within_ms <= touch[0] <= at]
-        if before:
-            alike[tuple([code for _, code in before])].append([at - when for when, _ in before])
-        else:
-            told.without += 1
-    for codes, ages in alike.items():
-        _add(told, [places[code] for code in codes], ages)
+    goals = tx.all("goals_between", since=since, until=until, limit=MOST + 1)
+    told = Shared(min(len(goals), MOST), more=len(goals) > MOST)
+    if not goals:
+        return told
+    contacts, _, at = zip(*goals[:MOST], strict=True)
+    people, who = np.unique(np.array(contacts, np.int64), return_inverse=True)
+    ends: Integers = np.array(at, np.int64)
+    touches = _touches(tx, people, int(ends.min()) - within_ms)
+    first_of = np.searchsorted(touches.keys, _keys(who, np.maximum(ends - within_ms, 0)))
+    sizes = np.searchsorted(touches.keys, _keys(who, ends), "right") - first_of
+    told.without = int(np.count_nonzero(sizes == 0))
+    for size in np.unique(sizes[sizes > 0]).tolist():
+        own = np.flatnonzero(sizes == size)
+        chosen = first_of[own][:, None] + np.arange(size)
+        _add(told, touches.places, touches.codes[chosen], ends[own][:, None] - touches.at[chosen])
     return told
 
 
-def _touches(
-    tx: Transaction, people: Sequence[int], since: int
-) -> tuple[list[Place], dict[int, list[tuple[int, int]]]]:
-    """Return places, and by person what arrived that left us since an instant, in order: when, which place.
+class _Touches(Struct, frozen=True):
+    """What arrived, by person and in order: when it left us, which place; `keys`: whose and when."""
 
-    Runs are read by themselves: PostgreSQL takes twice as long to look for that of each message.
+    places: list[Place]
+    keys: Integers
+    at: Integers
+    codes: Integers
+
+
+def _touches(tx: Transaction, people: Integers, since: int) -> _Touches:
+    """Return what arrived of these people, who are in order, that left us since an instant.
+
+    Runs are read by themselves: PostgreSQL takes twice as long to look for that of each message. Of which
+    cascade a version is it is asked once.
     """
-    runs = {(contact_id, run_id): way for contact_id, run_id, *way in tx.among("ways_of", people)}
-    codes: dict[tuple[int, ...], int] = {}
-    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for contact_id, run_id, at, *what in tx.among("arrived_touches", people, since=since):
-        place = (*runs[contact_id, run_id], *what)
-        found[contact_id].append((at, codes.setdefault(place, len(codes))))
-    for each in found.values():
-        each.sort(key=itemgetter(0))
-    return [Place(*place) for place in codes], found
+    ids: list[int] = people.tolist()
+    cascades: dict[int, int] = dict(tx.all("version_cascades"))
+    contacts, run_ids, versions = _columns(tx.among("ways_of", ids), 3)
+    runs = (np.searchsorted(people, contacts) << 32) + run_ids
+    by_run = np.argsort(runs)
+    contacts, run_ids, at, steps, channels = _columns(tx.among("arrived_touches", ids, since=since), 5)
+    who = np.searchsorted(people, contacts)
+    version_of = versions[by_run][np.searchsorted(runs[by_run], (who << 32) + run_ids)]
+    found, codes = np.unique((version_of << 32) + (steps << 16) + channels, return_inverse=True)
+    keys = _keys(who, at)
+    order = np.argsort(keys, kind="stable")
+    places = [
+        Place(cascades[each >> 32], each >> 32, each >> 16 & 0xFFFF, each & 0xFFFF) for each in found.tolist()
+    ]
+    return _Touches(places, keys[order], at[order], codes[order])
 
 
-def _add(told: Shared, places: Sequence[Place], ages: Sequence[Sequence[int]]) -> None:
-    """Add goals that messages of the same places stood before, each with their ages."""
-    shares = {name: [len(ages) * share for share in rule(ages[0])] for name, rule in RULES.items()}
-    if len(places) > 1:  # the only rule that asks how old they are
-        shares["decay"] = [sum(each) for each in zip(*map(decay, ages), strict=True)]
-    for number, place in enumerate(places):
-        told.touches[place] += len(ages)
-        got = told.credits.setdefault(place, dict.fromkeys(RULES, 0.0))
-        for name in RULES:
-            got[name] += shares[name][number]
+def _keys(who: Integers, at: Integers) -> Integers:
+    """Return numbers in the order of people, and of instants for each."""
+    return (who << 43) + at  # 2^43 milliseconds are 279 years
+
+
+def _columns(rows: Sequence[Row], width: int) -> Integers:
+    """Return rows of whole numbers by column."""
+    return np.fromiter(chain.from_iterable(rows), np.int64, width * len(rows)).reshape(-1, width).T
+
+
+def _add(told: Shared, places: Sequence[Place], codes: Integers, ages: Integers) -> None:
+    """Add goals that as many messages stood before: a row for each goal, of their places and ages."""
+    counts = np.bincount(codes.ravel(), minlength=len(places))
+    shares = {  # of all rules but one only how many there are counts
+        name: _decays(ages) if rule is decay else np.broadcast_to(rule(ages[0].tolist()), ages.shape)
+        for name, rule in RULES.items()
+    }
+    got = {name: np.bincount(codes.ravel(), each.ravel(), len(places)) for name, each in shares.items()}
+    for code in np.flatnonzero(counts).tolist():
+        told.touches[places[code]] += int(counts[code])
+        credit = told.credits.setdefault(places[code], dict.fromkeys(RULES, 0.0))
+        for name, each in got.items():
+            credit[name] += float(each[code])
