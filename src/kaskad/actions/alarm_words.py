@@ -7,6 +7,8 @@ from collections.abc import Mapping
 WORDS: Mapping[str, tuple[str, str]] = {  # kind -> English, Russian
     "engine": ("The engine has stopped", "Движок остановился"),
     "inbox": ("What has arrived waits too long", "Пришедшее ждёт слишком долго"),
+    "set_aside": ("What has arrived could not be applied, because of a defect: {name}",
+                  "Пришедшее не удалось учесть из-за ошибки в программе: {name}"),
     "guard": ("Cascade {name} is paused by a guardrail", "Каскад {name} приостановлен предохранителем"),
     "guard_step": ("Step {name} is paused by a guardrail", "Шаг {name} приостановлен предохранителем"),
     "guard_told": ("{name} is beyond a bound, and goes on", "{name}: граница превышена, каскад идёт"),
@@ -37,6 +39,7 @@ WORDS: Mapping[str, tuple[str, str]] = {  # kind -> English, Russian
 _OVER = ("Over", "Прошло")
 _STANDS = ("Still", "Всё ещё")
 _SAYS_IT = (
+    "set_aside",
     "account_down",
     "budget_used",
     "budget_near",
@@ -50,6 +53,7 @@ _PAGES: Mapping[str, str] = {  # kind -> where something can be done about it
     "uneven_trial": "/cascades/{cascade}/trials", "uneven": "/cascades/{cascade}/uplift?all=yes",
     "account_told": _ACCOUNT, "account_held": _ACCOUNT, "account_down": "/channels",
     "account_trouble": "/channels", "webhook": "/settings/webhooks/{name}", "stops": "/inbox",
+    "set_aside": "/settings/health",
 }  # fmt: skip
 
 

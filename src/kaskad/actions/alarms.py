@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from kaskad.actions import accounts, cascades, guards, money, step_holds, stops
+from kaskad.actions import accounts, cascades, guards, money, set_aside, step_holds, stops
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
 from kaskad.actions.winners import undone
@@ -31,8 +31,9 @@ class Alarm(Struct, frozen=True):
 
 
 KINDS = (
-    "engine", "inbox", "guard", "guard_step", "canary", "canary_version", "account_held", "account_down",
-    "guard_told", "account_told", "account_trouble", "uneven", "uneven_trial", "budget_used", "budget_near",
+    "engine", "inbox", "set_aside", "guard", "guard_step", "canary", "canary_version", "account_held",
+    "account_down", "guard_told", "account_told", "account_trouble", "uneven", "uneven_trial", "budget_used",
+    "budget_near",
     "stranded", "webhook", "stops", "no_address", "winner",
 )  # fmt: skip
 NEWS = ("winner",)  # told once, and not when it is over
@@ -47,6 +48,8 @@ def alarms(office: Office) -> list[Alarm]:
     found = [Alarm("engine", detail=office.engine.problem() or "")] if office.engine.problem() else []
     if office.engine.world.old_inbox:
         found.append(Alarm("inbox"))
+    if entries := set_aside.count(office):
+        found.append(Alarm("set_aside", str(entries)))
     found += _of_guards(office)
     found += _of_canaries(office)
     found += _of_webhooks(office)

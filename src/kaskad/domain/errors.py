@@ -19,6 +19,10 @@ class Conflict(KaskadError):
     """The change does not fit what is there now (taken name, changed in between)."""
 
 
+class Unfit(Conflict):
+    """A rule or a key of the tables forbids the change."""
+
+
 class Invalid(KaskadError):
     """What was given breaks rules; `problems` holds all of them, each a whole sentence.
 

@@ -32,6 +32,7 @@ from kaskad.store import (
     rates,
     rhythms,
     seeds,
+    set_aside,
     settings,
     step_holds,
     trials,
@@ -102,6 +103,7 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     world.outbox = Outbox(types) if types else None
     world.set_holds(holds.load(tx))
     world.merges = world.merges or tx.one("any_merge") is not None
+    world.entries_set_aside = set_aside.count(tx)
     world.queued = {row[0]: row[1] for row in tx.all("queued_accounts")}
 
 

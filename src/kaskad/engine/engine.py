@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from itertools import count
 from math import inf
@@ -16,8 +16,6 @@ import structlog
 
 from kaskad.domain.errors import (
     Conflict,
-    Corrupted,
-    Full,
     KaskadError,
     Locked,
     StoreError,
@@ -26,6 +24,7 @@ from kaskad.domain.errors import (
 )
 from kaskad.engine import catalog
 from kaskad.engine.clock import follow_database
+from kaskad.engine.containment import Containment, is_defect
 from kaskad.engine.counting import Counting
 from kaskad.engine.dated import next_look_at
 from kaskad.engine.dispatch import Dispatch
@@ -37,8 +36,9 @@ from kaskad.engine.parcel import Result
 from kaskad.engine.pulse import Pulse
 from kaskad.engine.receive import Delivery
 from kaskad.engine.reports import ENOUGH
-from kaskad.engine.tick import Ticked, tick
+from kaskad.engine.tick import Only, Ticked, tick
 from kaskad.engine.world import StaleCatalog, World
+from kaskad.store import set_aside
 from kaskad.store.courses import Noted
 from kaskad.store.db import Database, Transaction
 from kaskad.store.vault import Vault
@@ -78,6 +78,7 @@ class Engine:
         self._problem: str | None = None
         self._thread: threading.Thread | None = None
         self._housekeeping = Housekeeping()
+        self._containment = Containment(db, world)
         self.next_at: int | None = None  # when there is something to do that nobody wakes us for
         self.ticks = 0
         self.repeated = 0  # ticks that were undone by a change of another process, and done again
@@ -98,6 +99,8 @@ class Engine:
         gc.freeze()
         gc.set_threshold(1_000_000, 20, 100)
         self._effects.ahead = True
+        if self.world.options.moves:  # this may be the release that can apply it
+            self._commit([(self._retry_set_aside, Future())], synced=True)
         self._thread = threading.Thread(target=self._run, name="engine")
         self._thread.start()
 
@@ -244,6 +247,10 @@ class Engine:
         for (_, future), value in zip(taken, values, strict=True):
             future.set_result(value)
 
+    def _retry_set_aside(self, tx: Transaction) -> None:
+        set_aside.retry(tx)
+        self.world.entries_set_aside = 0
+
     def _forget_noted(self) -> None:
         """Note runs anew that a change has noted as due and that was rolled back, as a merge may be."""
         if self.world.noted is not None:
@@ -257,57 +264,46 @@ class Engine:
         try:
             ticked = self._transact(results, deliveries, closing)
         except BaseException as error:
-            if deliveries and _may_be_theirs(error):
-                log.exception("intake failed")
-                with self._effects.in_step():
-                    return self._one_by_one(results, deliveries, shared, closing)
-            self._after_failure(results, deliveries, shared, error)
-            raise
+            if not is_defect(error) or not self._contain(results, deliveries, shared, closing):
+                self._after_failure(results, deliveries, shared, error)
+                raise
+            return True
         self._after_commit(ticked, results, deliveries, shared)
         return ticked.more
 
-    def _one_by_one(
+    def _contain(
         self, results: list[Result], deliveries: list[Delivery], shared: Future[None], closing: bool
     ) -> bool:
-        """Give each delivery a tick of its own, and refuse those that make it fail: nobody else suffers.
+        """Let nobody suffer from what one entry makes a tick fail of; return whether that is found."""
+        log.exception("tick failed because of a defect")
 
-        Of those that share a future all are refused with one, and told again: what was kept counts once.
-        """
-        self._results.extendleft(reversed(results))
-        failed: Unavailable | None = None
-        kept = 0
-        for delivery in deliveries:
+        def step(
+            results: Sequence[Result] = (), deliveries: Sequence[Delivery] = (), only: Only | None = None
+        ) -> None:
             self.world.forget_tick()
-            delivery.problems.clear()
+            taken = [*results], [*deliveries]
+            self._after_commit(self._transact(*taken, closing, only), *taken, Future())
+
+        with self._effects.in_step():
             try:
-                self._after_commit(self._transact([], [delivery], closing), [], [delivery], Future())
-                kept += 1
+                self._containment.contain(step, results, deliveries, shared)
             except Exception as error:
-                if not _may_be_theirs(error):
-                    self._after_failure([], deliveries, shared, error)
+                if not is_defect(error):
+                    self._after_failure(results, deliveries, shared, error)
                     raise
-                refusal = Unavailable(f"It could not be kept, because of a defect: {error!r}")
-                if delivery.done is None:
-                    failed = refusal
-                else:
-                    delivery.done.set_exception(refusal)
-        if failed is None:
-            shared.set_result(None)
-        else:
-            shared.set_exception(failed)
-        self.world.forget_tick()
-        if not kept:  # then it may be the engine's own fault, which this tells
-            self._after_commit(self._transact([], [], closing), [], [], Future())
+                return False
         return True
 
-    def _transact(self, results: list[Result], deliveries: list[Delivery], closing: bool) -> Ticked:
+    def _transact(
+        self, results: list[Result], deliveries: list[Delivery], closing: bool, only: Only | None = None
+    ) -> Ticked:
         """Run one tick, and again where a row had changed or another process was in the way."""
         for tries in count(1):
             try:
                 now, began_s = self.world.clock.now(), monotonic()
                 with self._effects.transaction() as tx:
-                    ticked = tick(tx, self.world, results, deliveries, now, closing=closing)
-                    if self.world.options.moves:
+                    ticked = tick(tx, self.world, results, deliveries, now, closing=closing, only=only)
+                    if self.world.options.moves and only is None:
                         self._housekeeping.run(tx, self.world, now)
                         busy = ticked.more or bool(results or deliveries)  # somebody waits for the commit
                         ticked.more |= self._counting.run(tx, busy, now)
@@ -430,18 +426,13 @@ def _failed(error: KaskadError) -> Future[Any]:
     return future
 
 
-def _may_be_theirs(error: BaseException) -> bool:
-    """Return whether what was delivered may be what a tick has failed of: a defect, or an odd value."""
-    passing = isinstance(error, (Conflict, Locked, Unavailable, Full, Corrupted))
-    return isinstance(error, Exception) and not passing
-
-
 def _next_at(tx: Transaction, world: World, now: int) -> int | None:
     """Return when something will be due that nobody wakes us for."""
-    # What is due and was not to be had, another process has, or it waits for what has come into the inbox, or
-    # for its account's slots.
+    # What is due and was not to be had, another process has, or it waits for what has come into the inbox (or
+    # was set aside there), or for its account's slots.
     backlog = world.backlog.accounts()
-    since = now + 1 if backlog else now if world.shared else 0
+    waiting = world.shared or world.entries_set_aside
+    since = now + 1 if backlog else now if waiting else 0
     rows = (tx.one("next_wake_at", since=since), tx.one("next_judgement"))
     instants = [row[0] for row in rows if row is not None and row[0] is not None]
     if world.shared and tx.one("any_inbox"):

@@ -35,6 +35,12 @@ from kaskad.store.db import Transaction
 log = get_logger(__name__)
 
 
+class Only(Struct, frozen=True):
+    """What a tick is to take of what lies ready, and nothing else, after a whole one has failed."""
+
+    entries: Sequence[int] = ()  # of the inbox
+
+
 class Ticked(Struct):
     """What a tick has done; `parcels` go out after its commit only."""
 
@@ -47,21 +53,22 @@ class Ticked(Struct):
 
 def tick(
     tx: Transaction, world: World, results: Sequence[Result], deliveries: Sequence[Delivery], now: int,
-    *, closing: bool = False,
+    *, closing: bool = False, only: Only | None = None,
 ) -> Ticked:  # fmt: skip
     """Run one tick on what has come in; deliveries to this process need not go through the inbox.
 
     `sums` of what is returned are still to be written, once nothing else is left to do in the transaction.
     `closing`: nothing new is begun or handed over, only what has come in is kept; the live runs concerned are
     the first that the next start decides about. Ended runs send nothing, so they are decided about here.
+    `only`: nothing else is taken of what lies ready, and no timer fires.
     """
     if not world.options.moves:
         return _keep(tx, world, deliveries, now)
     sums = Sums(world.spending)
     changes = Changes(world.known_inputs, world.outbox, world.spending, world.noted, sums)
-    stored = _take_inbox(tx, world)
+    stored = _take_inbox(tx, world, only)
     received = receive(tx, deliveries, now, merged=world.merges)
-    judged = judge_hits(tx, world, now)
+    judged = judge_hits(tx, world, now) if only is None else []
     if world.merges:
         whose = current(tx, results, stored, received)
         results = whose.results(results)
@@ -92,10 +99,11 @@ def tick(
         moved = move(tx, world, ended, now, timers=False, told=changes.told, news=applied.news, sums=sums)
         changes.flush_last(tx)
         return Ticked([], moved.decided, len(arrivals), False, sums)
-    applied.touched |= enrol(tx, world, [*broadcast(tx, world, now), *dated(tx, world, now)], now)
+    if only is None:
+        applied.touched |= enrol(tx, world, [*broadcast(tx, world, now), *dated(tx, world, now)], now)
 
     backlog = len(stored) == world.options.inbox_limit
-    timers = _timers_may_fire(tx, world, backlog, now)
+    timers = only is None and _timers_may_fire(tx, world, backlog, now)
     touched |= applied.touched | changes.not_begun()
     moved = move(
         tx, world, touched, now, timers=timers, told=changes.told, news=applied.news, refused=changes.refused,
@@ -119,9 +127,12 @@ def _keep(tx: Transaction, world: World, deliveries: Sequence[Delivery], now: in
     return Ticked([], 0, len(arrivals), False, Sums())
 
 
-def _take_inbox(tx: Transaction, world: World) -> list[Arrival]:
+def _take_inbox(tx: Transaction, world: World, only: Only | None) -> list[Arrival]:
     """Return what lies in the inbox, oldest first, and clear it there."""
-    rows = tx.all("take_inbox", limit=world.options.inbox_limit)
+    if only is None:
+        rows = tx.all("take_inbox", limit=world.options.inbox_limit)
+    else:
+        rows = tx.among("take_inbox_among", only.entries)
     if rows:
         tx.among("clear_inbox", [row[0] for row in rows])
     return [Arrival(*row[1:]) for row in rows]

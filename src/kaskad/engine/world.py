@@ -171,6 +171,7 @@ class World:
         self.down_since: dict[int, int] = {}  # account -> since when its breaker has been open
         self.holds = Holds()  # mail accounts that servers refuse for what they are
         self.merges = False  # contacts were merged: what comes in may tell of one that is no more
+        self.entries_set_aside = 0  # of the inbox: their contacts' runs wait
         self.old_inbox = False  # timers go on although an entry of the inbox is older than they wait for
         self.known_inputs: dict[object, int] = {}
         self.conflicts = 0  # times in a row that this tick was undone by a row that was not as expected

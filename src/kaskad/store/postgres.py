@@ -19,7 +19,16 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Format
 from psycopg.types.numeric import NumericBinaryLoader
 
-from kaskad.domain.errors import Conflict, Full, KaskadError, Locked, StoreError, Unavailable, Uncertain
+from kaskad.domain.errors import (
+    Conflict,
+    Full,
+    KaskadError,
+    Locked,
+    StoreError,
+    Unavailable,
+    Uncertain,
+    Unfit,
+)
 from kaskad.store.db import Row
 from kaskad.store.statements import Dialect, Statement, statements
 
@@ -458,7 +467,7 @@ def _in_words(at: str, error: BaseException) -> KaskadError:
         case errors.DeadlockDetected() | errors.LockNotAvailable() | errors.SerializationFailure():
             return Locked(f"{at}: another transaction was in the way ({what}): try again.")
         case errors.IntegrityError():
-            return Conflict(what)
+            return Unfit(what)
         case errors.PipelineAborted():
             return StoreError(f"{at}: a statement before has failed.")
         case errors.QueryCanceled() | errors.IdleInTransactionSessionTimeout():

@@ -18,7 +18,16 @@ from typing import Any, Final
 
 import apsw
 
-from kaskad.domain.errors import Conflict, Corrupted, Full, KaskadError, Locked, StoreError, Unavailable
+from kaskad.domain.errors import (
+    Conflict,
+    Corrupted,
+    Full,
+    KaskadError,
+    Locked,
+    StoreError,
+    Unavailable,
+    Unfit,
+)
 from kaskad.store.checkpoints import Checkpointer
 from kaskad.store.db import Row
 from kaskad.store.statements import Dialect, Statement, statements
@@ -272,7 +281,7 @@ class SqliteDatabase:
             case apsw.IOError():
                 return Unavailable(f"The disk of {at} failed ({error}): check it, then start again.")
             case apsw.ConstraintError():
-                return Conflict(str(error))
+                return Unfit(str(error))
             case _:
                 return StoreError(f"{at}: {error}")
 

@@ -30,6 +30,7 @@ from kaskad.domain.course import Leg
 from kaskad.domain.money import DIGITS
 from kaskad.domain.terms import Channel, MessageState, TaskState
 from kaskad.engine.pulse import BOUNDS_S
+from kaskad.store import set_aside
 from kaskad.store.db import Transaction
 from kaskad.store.webhooks import STATES
 from kaskad.web.auth import may
@@ -98,6 +99,10 @@ class Metrics(Collector):
         entries, oldest_at = tx.one("metric_inbox") or (0, None)
         yield _gauge("kaskad_inbox_entries", "Told to us and not yet applied.", entries)
         yield _gauge("kaskad_inbox_age_seconds", "Age of the oldest of them.", _age_s(now, oldest_at))
+        yield _gauge(
+            "kaskad_inbox_set_aside", "Told to us and not to be applied, because of a defect.",
+            set_aside.count(tx),
+        )  # fmt: skip
         due = [row[0] for row in (tx.one("next_wake_at", since=0), tx.one("next_guard_at", now=now)) if row]
         late_s = max([_age_s(now, at) for at in due], default=0.0)
         yield _gauge("kaskad_timer_lag_seconds", "How late the run is that has been due longest.", late_s)

@@ -24,7 +24,7 @@ TOPICS = {
         "bills", "rates", "export",
     ),
     "Settings": ("brand", "policy", "site", "webhook", "user", "key", "audit"),
-    "The installation": ("worker", "db", "sandbox", "phones", "bench"),
+    "The installation": ("worker", "db", "sandbox", "phones", "set-aside", "bench"),
 }  # fmt: skip
 
 

@@ -24,16 +24,23 @@ SELECT contact_id FROM inbox
 -- name: take_inbox
 -- exception: a queue in the order of arrival, so not spread by contact.
 SELECT id, contact_id, run_id, step, kind, event, at, value FROM inbox
+ WHERE set_aside_at IS NULL
  ORDER BY id LIMIT :limit /* postgresql: FOR UPDATE SKIP LOCKED */;
+
+-- name: take_inbox_among
+-- Some of it, where it cannot be applied all at once.
+SELECT id, contact_id, run_id, step, kind, event, at, value FROM inbox
+ WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND set_aside_at IS NULL
+ ORDER BY id /* postgresql: FOR UPDATE SKIP LOCKED */;
 
 -- name: clear_inbox
 DELETE FROM inbox WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
 -- name: any_inbox
-SELECT id FROM inbox ORDER BY id LIMIT 1;
+SELECT id FROM inbox WHERE set_aside_at IS NULL ORDER BY id LIMIT 1;
 
 -- name: oldest_inbox
-SELECT min(received_at) FROM inbox;
+SELECT min(received_at) FROM inbox WHERE set_aside_at IS NULL;
 
 -- name: put_orphans (sqlite)
 -- A receipt that came before we knew the provider's id (E4).

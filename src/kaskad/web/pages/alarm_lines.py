@@ -106,6 +106,15 @@ def _of_all(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
         case "inbox":
             text = look._("What has arrived waits too long: the engine does not keep up.")
             yield ShownAlarm("bad", text)
+        case "set_aside":
+            count = int(each.name)
+            text = look.words.ngettext(
+                "%(num)s entry that has arrived could not be applied, because of a defect in Kaskad: it is "
+                "kept, and its person gets nothing until somebody has looked.",
+                "%(num)s entries that have arrived could not be applied, because of a defect in Kaskad: they "
+                "are kept, and their people get nothing until somebody has looked.", count,
+            ) % {"num": look.n(count)}  # fmt: skip
+            yield ShownAlarm("bad", text, page(each.kind, each.name), look._("Health"))
         case "webhook":
             text = look._("Webhook %(number)s does not take what it is told: %(why)s",
                           number=each.name, why=look.told(each.detail))  # fmt: skip

@@ -138,6 +138,8 @@ VERBS = {
     "DELETE /segments/{name}": N_("Removed a segment"),
     "POST /segments/count": N_("Counted a segment"),
     "POST /segments/preview": N_("Looked at people of a segment"),
+    "POST /set-aside/retry": N_("Had what was set aside applied again"),
+    "DELETE /set-aside/{entry}": N_("Left out for good what was set aside"),
     "PUT /sites/{name}": N_("Saved a site"),
     "DELETE /sites/{name}": N_("Removed a site"),
     "POST /stops/{stop}": N_("Judged a reply that may mean “stop”"),

@@ -1,0 +1,149 @@
+"""What a defect of ours, or an odd value, keeps a tick from doing: it is set aside, and all else goes on.
+
+It is looked for once a tick has failed, never before. What was accepted is not lost: entries of the inbox
+stay there, with the defect, until they are tried again; deliveries are refused, and told again by whoever
+brought them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from traceback import extract_tb
+from typing import Protocol, TypeVar
+
+from kaskad.domain.errors import Conflict, Corrupted, Full, Locked, Unavailable, Unfit
+from kaskad.domain.ids import contact_text, run_text
+from kaskad.engine.parcel import Result
+from kaskad.engine.receive import Delivery
+from kaskad.engine.tick import Only
+from kaskad.engine.world import World
+from kaskad.log import get_logger
+from kaskad.store import set_aside
+from kaskad.store.db import Database, Row
+
+T = TypeVar("T")
+log = get_logger(__name__)
+
+_NOTHING = Only()
+
+
+class Step(Protocol):
+    """Runs one tick, or raises and leaves everything as it was."""
+
+    def __call__(
+        self, results: Sequence[Result] = (), deliveries: Sequence[Delivery] = (), only: Only | None = None
+    ) -> None: ...
+
+
+def is_defect(error: BaseException) -> bool:
+    """Return whether what a tick was to do may be what it has failed of: a defect of ours, or an odd value.
+
+    All else is the database's, or another process's: it passes by itself or ends the engine, whatever the
+    tick is to do.
+    """
+    if isinstance(error, Conflict):
+        return isinstance(error, Unfit)
+    return isinstance(error, Exception) and not isinstance(error, (Locked, Unavailable, Full, Corrupted))
+
+
+class Containment:
+    """Of the ticks of one engine."""
+
+    def __init__(self, db: Database, world: World) -> None:
+        self._db, self._world = db, world
+
+    def contain(
+        self, step: Step, results: list[Result], deliveries: Sequence[Delivery], shared: Future[None]
+    ) -> None:  # fmt: skip
+        """Do in pieces what one tick could not do at once, and set aside what cannot be done at all.
+
+        Results that were noted are taken out of `results`. Raises what a tick fails of where nothing that
+        has come in is the cause.
+        """
+        step(only=_NOTHING)
+        self._results(step, results)
+        self._inbox(step)
+        if deliveries:
+            _one_by_one(step, deliveries, shared)
+        step()
+
+    def _results(self, step: Step, results: list[Result]) -> None:
+        """Note how submissions ended; of one that cannot be noted the guard will say that nobody knows."""
+
+        def attempt(part: Sequence[Result]) -> None:
+            step(results=part, only=_NOTHING)
+            del results[: len(part)]
+
+        def aside(one: Result, defect: str) -> None:
+            log.error("an answer of a service could not be noted", defect=defect, step=one.step,
+                      run=run_text(one.contact_id, one.run_id))  # fmt: skip
+            self._world.under_way.subtract(Counter([one.account_id]))
+            del results[0]
+
+        self._sift(list(results), attempt, aside)
+
+    def _inbox(self, step: Step) -> None:
+        with self._db.read() as tx:
+            rows = tx.all("look_at_inbox", limit=self._world.options.inbox_limit)
+
+        def aside(row: Row, defect: str) -> None:
+            log.error("an entry of the inbox was set aside", entry=row[0], contact=contact_text(row[1]),
+                      kind=set_aside.kind_word(row[2]), defect=defect)  # fmt: skip
+            with self._db.write() as tx:
+                set_aside.put(tx, row[0], defect, self._world.clock.now())
+                self._world.entries_set_aside = set_aside.count(tx)
+
+        self._sift(rows, lambda part: step(only=Only([row[0] for row in part])), aside)
+
+    def _sift(
+        self, things: Sequence[T], attempt: Callable[[Sequence[T]], None], aside: Callable[[T, str], None]
+    ) -> None:  # fmt: skip
+        """Attempt all in their order, by halves where that fails; those that fail alone are set `aside`."""
+        if not things:
+            return
+        try:
+            attempt(things)
+        except Exception as error:
+            if not is_defect(error):
+                raise
+            self._world.forget_tick()
+            if len(things) == 1:
+                aside(things[0], _defect_of(error))
+            else:
+                half = len(things) // 2
+                self._sift(things[:half], attempt, aside)
+                self._sift(things[half:], attempt, aside)
+
+
+def _one_by_one(step: Step, deliveries: Sequence[Delivery], shared: Future[None]) -> None:
+    """Give each delivery a tick of its own, and refuse those that make it fail: nobody else suffers.
+
+    Of those that share a future all are refused with one, and told again: what was kept counts once.
+    """
+    failed: Unavailable | None = None
+    for delivery in deliveries:
+        delivery.problems.clear()
+        try:
+            step(deliveries=[delivery])
+        except Exception as error:
+            if not is_defect(error):
+                raise
+            refusal = Unavailable(f"It could not be kept, because of a defect: {error!r}")
+            if delivery.done is None:
+                failed = refusal
+            else:
+                delivery.done.set_exception(refusal)
+    if failed is None:
+        shared.set_result(None)
+    else:
+        shared.set_exception(failed)
+
+
+def _defect_of(error: BaseException) -> str:
+    """Return what failed by its class and place only: a text may hold what is known of a person."""
+    found = [(Path(place.filename), place.lineno) for place in extract_tb(error.__traceback__)]
+    file, line = next((each for each in reversed(found) if each[0].parent.name != "store"), found[-1])
+    return f"{type(error).__name__} at {file.name}:{line}"

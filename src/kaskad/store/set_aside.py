@@ -1,0 +1,62 @@
+"""Entries of the inbox that a defect of ours kept from being applied: they wait there for a person."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from kaskad.domain.terms import Kind
+from kaskad.store.db import Transaction
+
+
+class Entry(Struct, frozen=True):
+    """What has arrived and was set aside; `defect` is a class and a place, and tells nothing of people."""
+
+    id: int
+    contact_id: int
+    run_id: int  # 0: about the contact
+    step: int
+    kind: int
+    event: str
+    at: int
+    value: str | None
+    set_aside_at: int
+    defect: str
+
+    @property
+    def word(self) -> str:
+        """What kind of news it is."""
+        return kind_word(self.kind)
+
+
+def kind_word(code: int) -> str:
+    """Return the kind in a word; a number that an older release does not know as it stands."""
+    try:
+        return Kind(code).name.lower()
+    except ValueError:
+        return str(code)
+
+
+def put(tx: Transaction, number: int, defect: str, now: int) -> None:
+    """Set one entry aside."""
+    tx.run("set_entry_aside", id=number, defect=defect, now=now)
+
+
+def page(tx: Transaction, *, after: int, limit: int) -> list[Entry]:
+    """Return those after one of them, the oldest first."""
+    return [Entry(*row) for row in tx.all("entries_set_aside", after=after, limit=limit)]
+
+
+def count(tx: Transaction) -> int:
+    """Return how many there are."""
+    row = tx.one("count_set_aside")
+    return int(row[0]) if row else 0
+
+
+def retry(tx: Transaction, number: int = 0) -> int:
+    """Let one be applied again, or all (0); return how many there were."""
+    return tx.run("retry_entries", id=number)
+
+
+def drop(tx: Transaction, number: int) -> bool:
+    """Leave one out for good; return whether it was there."""
+    return bool(tx.run("drop_entry", id=number))

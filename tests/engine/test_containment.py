@@ -1,0 +1,155 @@
+"""Nothing that comes in ends the engine: what it cannot apply is set aside, and all else goes on."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from kaskad.domain.errors import Conflict, Full, Unavailable, Unfit
+from kaskad.domain.terms import Kind
+from kaskad.engine import inbox, results
+from kaskad.engine.engine import Engine
+from kaskad.store import set_aside
+from support.stage import Stage, accepted
+
+CASCADE = """
+cascade: plain
+title: Plain
+class: service
+trigger: {event: joined}
+goal: {event: bought}
+steps:
+  - {id: letter, channel: email, subject: Hello, text: Hello, wait: 1d, success: opened}
+  - {id: sms, channel: sms, text: Hello, wait: 1d}
+"""
+
+
+def put(stage, *people, kind=Kind.CLICKED):
+    """Let something about these people's letters lie in the inbox, as it does after a kill."""
+    now = stage.clock.now()
+    rows = [(now, who, stage.run(who).id, 0, kind.value, f"e{who}", now, None) for who in people]
+    with stage.db.write() as tx:
+        tx.many("put_inbox", rows)
+
+
+def poison(monkeypatch, contact_id, error):
+    """Let what arrives about one contact be what the code cannot apply."""
+    real = inbox._MessageFacts.apply
+
+    def failing(self, told):
+        if any(one.contact_id == contact_id for one in told):
+            raise error
+        real(self, told)
+
+    monkeypatch.setattr(inbox._MessageFacts, "apply", failing)
+
+
+def entries(stage):
+    with stage.db.read() as tx:
+        return set_aside.page(tx, after=0, limit=100)
+
+
+def started(db, count=7):
+    stage = Stage(db)
+    stage.cascade(CASCADE)
+    people = [stage.person(f"p{n}") for n in range(count)]
+    for who in people:
+        stage.event(who, "joined")
+    return stage, people
+
+
+@pytest.mark.parametrize("error", [KeyError("ann@example.org"), Unfit("a constraint")])
+def test_an_entry_that_cannot_be_applied_is_set_aside_and_all_others_count(either, monkeypatch, error):
+    stage, people = started(either)
+    ann, others = people[3], [*people[:3], *people[4:]]
+    put(stage, *people)
+    poison(monkeypatch, ann, error)
+    with capture_logs() as logs:
+        stage.works()
+    assert {stage.outcome(who) for who in others} == {"responded"} and stage.outcome(ann) is None
+    (entry,) = entries(stage)
+    assert (entry.contact_id, entry.kind, entry.event) == (ann, Kind.CLICKED, f"e{ann}")
+    assert entry.defect.startswith(f"{type(error).__name__} at test_containment.py:")
+    assert "ann@" not in entry.defect
+    assert [told["entry"] for told in logs if told["event"] == "an entry of the inbox was set aside"] == [
+        entry.id
+    ]
+    assert stage.engine.problem() is None
+
+
+def test_whose_entry_is_set_aside_gets_nothing_until_it_counts(either, monkeypatch):
+    stage, (ann, bob) = started(either, 2)
+    put(stage, ann)
+    poison(monkeypatch, ann, KeyError("kind"))
+    stage.passes("2d")
+    assert stage.sent(ann) == ["letter"] and stage.sent(bob) == ["letter", "sms"]
+    monkeypatch.undo()
+    stage.engine.write(set_aside.retry)
+    stage.works()
+    assert stage.outcome(ann) == "responded" and not entries(stage)
+
+
+def test_a_start_tries_again_what_was_set_aside(db, monkeypatch):
+    stage, (ann,) = started(db, 1)
+    put(stage, ann)
+    poison(monkeypatch, ann, KeyError("kind"))
+    stage.works()
+    assert len(entries(stage)) == 1
+    monkeypatch.undo()
+    stage.restart()
+    stage.engine.start()
+    stage.engine.stop()
+    assert stage.outcome(ann) == "responded" and not entries(stage)
+
+
+@pytest.mark.parametrize("error", [Full("no room"), Unavailable("away"), Conflict("changed by another")])
+def test_what_the_database_is_at_fault_for_sets_nothing_aside(db, monkeypatch, error):
+    stage, (ann,) = started(db, 1)
+    put(stage, ann)
+    poison(monkeypatch, ann, error)
+    with pytest.raises(type(error)):
+        stage.works()
+    assert not entries(stage)
+    monkeypatch.undo()
+    stage.works()
+    assert stage.outcome(ann) == "responded"
+
+
+def test_what_is_delivered_beside_a_poisoned_entry_is_kept(db, monkeypatch):
+    stage, (ann, bob) = started(db, 2)
+    put(stage, ann)
+    poison(monkeypatch, ann, KeyError("kind"))
+    taken = stage.deliver(events=[stage.told(bob, "bought")])
+    assert taken.result() == [None] and stage.outcome(bob) == "converted"
+    assert [each.contact_id for each in entries(stage)] == [ann]
+
+
+def test_an_answer_that_cannot_be_noted_stops_nobody_else(db, monkeypatch):
+    stage = Stage(db)
+    stage.cascade(CASCADE)
+    ann, bob = stage.person("ann"), stage.person("bob")
+    real = results._note_ids
+
+    def failing(world, changes, key, result):
+        if key[0] == ann:
+            raise KeyError("part")
+        real(world, changes, key, result)
+
+    monkeypatch.setattr(results, "_note_ids", failing)
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now(), f"id-{parcel.contact_id}")
+    stage.deliver(events=[stage.told(ann, "joined"), stage.told(bob, "joined")])
+    assert stage.states(bob) == {"letter": "sent"} and stage.states(ann) == {"letter": "submitted"}
+    assert all(limits.in_flight == 0 for limits in stage.world.limits.values())
+    stage.passes("2m")
+    assert stage.states(ann) == {"letter": "unknown"}
+
+
+def test_a_defect_that_is_of_no_entry_is_still_told(db, monkeypatch):
+    stage, (ann,) = started(db, 1)
+    put(stage, ann)
+    monkeypatch.setattr("kaskad.engine.tick.apply_results", _fail)
+    with pytest.raises(ZeroDivisionError):
+        stage.works()
+    assert not entries(stage) and isinstance(stage.engine, Engine)
+
+
+def _fail(*_):
+    raise ZeroDivisionError
