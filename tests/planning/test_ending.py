@@ -188,7 +188,7 @@ def test_ranges_of_the_end_hold_eight_of_ten_outcomes(name):
     true = {place: cell.reacted / cell.of for place, cell in big.cells.items()}
     for trial in range(TRIALS):
         world = World(chance, 4_000, rates, shared)
-        outlook = Outlook(PLAN, happened(STAGES, world.shapes(1_000), {}), {})
+        outlook = Outlook(PLAN, world.known(1_000), {})
         ids = chance.choice(
             10**9, 4_000, replace=False
         )  # other contacts each time: what hangs on ids is chance

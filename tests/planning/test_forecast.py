@@ -40,14 +40,14 @@ def test_ranges_hold_eight_of_ten_outcomes_once_the_first_thousand_have_answered
 
 
 def covered(name, trials, seed):
-    """Return how often the range of each figure held what then happened to the other 9 000, and how wide the
-    ranges were, as shares of what happened."""
+    """Return how often the range of each figure held what then happened to the other 9 000, of the next week,
+    and how wide the ranges were, as shares of what happened."""
     chance, held, widths = np.random.default_rng(seed), Counter(), Counter()
     for trial in range(trials):
         world = World(chance, 10_000, *WORLDS[name])
-        outlook = Outlook(PLAN, happened(STAGES, world.shapes(1_000), {}), {})
+        outlook = Outlook(PLAN, world.known(1_000), {})
         looked = world.kinds(1_000 + chance.choice(9_000, 1_000, replace=False))
-        goal = [Seen(1_000, int(world.bought[:1_000].sum()))]
+        goal = [world.known_goal(1_000)]
         found = forecast(PLAN, People(9_000, looked), outlook, goal, draws=200, seed=trial)
         draws = found.draws
         told = {

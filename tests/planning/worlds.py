@@ -10,8 +10,11 @@ from scipy.stats import binom
 
 from kaskad.domain.course import Shape
 from kaskad.domain.terms import Channel, Outcome
+from kaskad.planning.ageing import aged
 from kaskad.planning.forecast import Kind
+from kaskad.planning.history import Cell, Happened, happened
 from kaskad.planning.outlook import Plan
+from kaskad.planning.rates import Seen
 from kaskad.planning.walk import Ask, Stage
 
 CHANNELS = (Channel.EMAIL, Channel.TELEGRAM, Channel.SMS, Channel.ROBOT_CALL, Channel.AGENT_CALL)
@@ -69,6 +72,16 @@ class World:
             outcome, step = (Outcome.RESPONDED.code, by) if by >= 0 else (Outcome.EXHAUSTED.code, None)
             found[Shape(0, outcome, step, 0, 0, steps, 8 if by >= 0 else 0)] = people
         return found
+
+    def known(self, count):
+        """Return what the first so many people tell a week after they have entered."""
+        return Happened(aged({0: happened(STAGES, self.shapes(count), {}).cells}, 1).cells)
+
+    def known_goal(self, count):
+        """Return the same of how many of them bought."""
+        bought = int(self.bought[:count].sum())
+        told = aged({0: {"": Cell(reacted=bought, silent=count - bought)}}, 1).cells[""]
+        return Seen(told.of, told.reacted)
 
     def kinds(self, rows):
         """Return these people as a forecast looks at them."""

@@ -15,7 +15,7 @@ from kaskad.domain.cascade import Cascade, Span
 from kaskad.domain.errors import NotFound
 from kaskad.domain.policy import Policy
 from kaskad.domain.version import prepare
-from kaskad.planning.ageing import aged
+from kaskad.planning.ageing import aged, moves
 from kaskad.planning.history import WAITING, Cell, Happened, happened
 from kaskad.planning.outlook import Event
 from kaskad.planning.rates import Seen
@@ -75,14 +75,14 @@ def past(office: Office, slug: str, cascade: Cascade) -> Past:
 
 def _as_of(weeks: Mapping[int, Happened], now: int) -> tuple[Happened, Seen]:
     """Return what has happened, week by week, as it counts in week `now`: at steps, and of goals, which may
-    drift each by itself."""
+    drift each by itself, but hardly stay even where steps do not."""
     goals = {
         week: {"": Cell(told.converted, silent=told.over - told.converted, waiting=told.under_way)}
         for week, told in weeks.items()
     }
-    cells, goal = aged({week: told.cells for week, told in weeks.items()}, now), aged(goals, now)
-    known = goal.get("", Cell())
-    return Happened(cells), Seen(known.of, known.reacted)
+    steps = aged({week: told.cells for week, told in weeks.items()}, now)
+    known = aged(goals, now, moves(steps.others_even)).cells.get("", Cell())
+    return Happened(steps.cells), Seen(known.of, known.reacted)
 
 
 def versions_of(tx: Transaction, slug: str) -> list[tuple[int, int]]:

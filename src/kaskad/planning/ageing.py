@@ -1,16 +1,17 @@
-"""How much what has happened still tells: rates drift from week to week, and no two weeks are quite alike.
+"""What has happened as it counts now: rates move from week to week, and no two weeks are quite alike.
 
-A rate moves, in logits, by chance each week, and stands apart from where it has moved to in each: by how much
-is learnt from how well each week told the next ones. Answers of a rate that may have moved since are worth
-fewer of today: as many as would be no surer of it (the discounting of dynamic models, with the variance that
-a week adds, as in Glickman's ratings, in place of a fixed share; West and Harrison, Bayesian Forecasting and
-Dynamic Models, 6.3). So many answers lose the most of their worth by age, few lose next to nothing.
+A rate has a height, in logits, which moves by chance each week, and a trend, which lasts for months; each
+week stands apart from where both lead. By how much is learnt from how well weeks told the next ones: each
+way of moving is followed, and counts as much as it has told. What is then known of a rate is put into answers
+again: as many as would be as sure of it. So many answers lose the most of their worth by age, few next to
+nothing, and where nothing moves they stay what they were. (A dynamic generalised linear model with a damped
+trend, over a grid of variances: West and Harrison, Bayesian Forecasting and Dynamic Models, 14.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import scipy
@@ -21,88 +22,162 @@ from kaskad.planning.history import Cell
 
 Floats = NDArray[np.float64]
 Key = TypeVar("Key")
-Number = TypeVar("Number", float, Floats)
 
 # How likely each is before anything is known: none at all as likely as said, else half-normal with the scale.
-DRIFTS = np.array([0.0, 0.01, 0.02, 0.04, 0.08, 0.16])  # logits a week
+DRIFTS = np.array([0.0, 0.01, 0.02, 0.04, 0.08, 0.16])  # logits by chance a week
 STEADY, DRIFT_SCALE = 0.7, 0.04
 APART = np.array([0.0, 0.05, 0.1, 0.2, 0.4])  # logits between a week and where its rate had moved to
-EVEN, APART_SCALE = 0.97, 0.2
+EVEN, APART_SCALE = 0.96, 0.2
+TRENDS = np.array([0.0, 0.03])  # logits a week, which go on
+TRENDLESS = 0.75
+LASTS = 0.97  # of a trend, from one week to the next
+OTHERS_EVEN, OTHERS_UNEVEN = 0.99, 0.2  # that a rate is even where others of the cascade are, or are not
+_HELD, _SIGMAS = 0.8, 1.2815516  # a normal range of 80 % goes so many deviations to both sides
+_WIDEST, _HALVINGS = 16.0, 30  # of half a range, in logits
 _HALF = 0.5  # of an answer on both sides, before any: Jeffreys' prior
 
 
-class Drift(Struct, frozen=True):
-    """By how much a rate moves, as variances in logits: in a week, and for one week only."""
+class Moves(Struct, frozen=True):
+    """Ways in which rates may move, as variances in logits, and the logarithm of how likely each is."""
 
+    weekly: Floats
+    apart: Floats
+    trend: Floats
+    told: Floats
+
+
+class Aged(Struct, Generic[Key], frozen=True):
+    """What has happened as it counts now, and by how much rates move on average, as variances in logits;
+    `even`: how likely it is that weeks do not stand apart."""
+
+    cells: dict[Key, Cell]
     weekly: float
     apart: float
+    trend: float
+    even: float
+
+    @property
+    def others_even(self) -> float:
+        """Return how likely it is, knowing this, that the weeks of another rate do not stand apart."""
+        return self.even * OTHERS_EVEN + (1.0 - self.even) * OTHERS_UNEVEN
 
 
-def aged(weeks: Mapping[int, Mapping[Key, Cell]], now: int) -> dict[Key, Cell]:
+class _Rates:
+    """What is believed of some rates for each way of moving: a normal height and trend, from their own first
+    week on."""
+
+    def __init__(self, many: int, moves: Moves) -> None:
+        self._moves, shape = moves, (many, len(moves.told))
+        self._height, self._trend, self._both, self._told = np.zeros((4, *shape))
+        self._spread, self._trend_spread = np.full(shape, 2.0 / _HALF), np.tile(moves.trend, (many, 1))
+        self._seen = np.zeros(many, dtype=bool)
+
+    def pass_weeks(self, weeks: int) -> None:
+        """Let rates of which something was seen move on."""
+        on = self._seen[:, None]
+        for _ in range(weeks):
+            self._height = self._height + self._trend
+            self._trend = LASTS * self._trend
+            moved = self._spread + 2 * self._both + self._trend_spread + self._moves.weekly
+            self._spread = np.where(on, moved, self._spread)
+            self._both = LASTS * (self._both + np.where(on, self._trend_spread, 0.0))
+            self._trend_spread = LASTS**2 * self._trend_spread + (1.0 - LASTS**2) * self._moves.trend
+
+    def see(self, of: Floats, hits: Floats) -> None:
+        """Learn from how many could react in a week, and how many did."""
+        rows = np.flatnonzero(of)
+        height, trend, both = self._height[rows], self._trend[rows], self._both[rows]
+        spread, more, reacted = self._spread[rows], of[rows, None], hits[rows, None]
+        week = spread + self._moves.apart
+        yes, no = _answers(height, week)
+        likely = scipy.special.betaln(yes + reacted, no + more - reacted) - scipy.special.betaln(yes, no)
+        self._told[rows] += np.where(self._seen[rows, None], likely, 0.0)  # of its first week nothing told
+        yes, no = yes + reacted, no + more - reacted
+        off, surer = (np.log(yes / no) - height) / week, (1.0 - (1.0 / yes + 1.0 / no) / week) / week
+        self._height[rows], self._trend[rows] = height + spread * off, trend + both * off
+        self._spread[rows], self._both[rows] = spread * (1.0 - spread * surer), both * (1.0 - spread * surer)
+        self._trend_spread[rows] -= both**2 * surer
+        self._seen[rows] = True
+
+    def likely(self) -> Floats:
+        """Return how likely each way of moving is, which all rates have in common."""
+        told = self._moves.told + self._told.sum(axis=0)
+        weights = np.exp(told - told.max())
+        return np.asarray(weights / weights.sum())
+
+    def answers(self, likely: Floats) -> tuple[Floats, Floats]:
+        """Return as how many answers what is known of a next week counts: who did react, and who did not.
+
+        Its range, from P10 to P90, is that of all ways of moving together: some that may move far are not to
+        make it wider than they make it likely.
+        """
+        height = self._height @ likely
+        off, width = self._height - height[:, None], np.sqrt(self._spread + self._moves.apart)
+        low, high = np.zeros(len(height)), np.full(len(height), _WIDEST)
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            above, below = (scipy.special.ndtr((side * middle[:, None] - off) / width) for side in (1, -1))
+            more = (above - below) @ likely < _HELD
+            low, high = np.where(more, middle, low), np.where(more, high, middle)
+        yes, no = _answers(height, (high / _SIGMAS) ** 2)
+        return np.maximum(yes - _HALF, 0.0), np.maximum(no - _HALF, 0.0)
+
+
+def moves(even: float = EVEN) -> Moves:
+    """Return ways of moving as likely as they are before anything is known."""
+    trends = np.array([TRENDLESS, *np.full(len(TRENDS) - 1, (1.0 - TRENDLESS) / (len(TRENDS) - 1))])
+    weights = (_usual(DRIFTS, STEADY, DRIFT_SCALE), _usual(APART, even, APART_SCALE), trends)
+    grids = np.meshgrid(DRIFTS**2, APART**2, TRENDS**2, indexing="ij")
+    told = np.log(np.einsum("i,j,k->ijk", *weights))
+    weekly, apart, trend = (grid.ravel() for grid in grids)
+    return Moves(weekly, apart, trend, told.ravel())
+
+
+def aged(
+    weeks: Mapping[int, Mapping[Key, Cell]], now: int, ways: Moves | None = None
+) -> Aged[Key]:  # fmt: skip
     """Return what has happened to those who entered in each week, together, as it counts in week `now`."""
+    ways = moves() if ways is None else ways
     told = sorted(weeks.items())
-    return lessened(told, now, drift(told))
-
-
-def drift(weeks: Sequence[tuple[int, Mapping[Key, Cell]]]) -> Drift:
-    """Return by how much rates moved, by how likely each week was by what those before it had told; the usual
-    where that is little."""
-    keys = list(dict.fromkeys(key for _, cells in weeks for key in cells))
-    weekly, apart = (each.ravel() for each in np.meshgrid(DRIFTS**2, APART**2, indexing="ij"))
-    told = _usual()
-    of, hits = np.zeros((2, len(keys), len(weekly)))
-    before = 0
-    for week, cells in weeks:
-        seen = np.array([_seen(cells.get(key)) for key in keys]).reshape(-1, 2, 1)
-        more, reacted = seen[:, 0], seen[:, 1]
-        kept = _worth(of, hits, weekly * (week - before))
-        of, hits, before = of * kept, hits * kept, week
-        here = _worth(of, hits, apart)
-        yes, no = hits * here + _HALF, (of - hits) * here + _HALF
-        betaln = scipy.special.betaln
-        likely = betaln(yes + reacted, no + more - reacted) - betaln(yes, no)
-        told = told + np.where(of > 0, likely, 0.0).sum(axis=0)  # of the first week nothing was told
-        kept = _worth(more, reacted, apart)
-        of, hits = of + more * kept, hits + reacted * kept
-    weights = np.exp(told - told.max())
-    weights /= weights.sum()
-    return Drift(float(weights @ weekly), float(weights @ apart))
-
-
-def lessened(weeks: Sequence[tuple[int, Mapping[Key, Cell]]], now: int, by: Drift) -> dict[Key, Cell]:
-    """Return cells of weeks together, each week as it counts in week `now`."""
-    found: dict[Key, Cell] = {}
-    before = 0
-    for week, cells in weeks:
-        found = {key: _lessened(cell, by.weekly * (week - before)) for key, cell in found.items()}
-        for key, cell in cells.items():
-            if cell.of:
-                found.setdefault(key, Cell()).add(_lessened(cell, by.apart))
+    keys = list(dict.fromkeys(key for _, cells in told for key, cell in cells.items() if cell.of))
+    rates, before = _Rates(2 * len(keys), ways), told[0][0] if told else now
+    wholes = {key: Cell() for key in keys}
+    for week, cells in told:
+        seen = [cells[key] if key in cells and cells[key].of else Cell() for key in keys]
+        for key, cell in zip(keys, seen, strict=True):
+            wholes[key].add(cell)
+        rates.pass_weeks(week - before)
+        rates.see(*_seen(seen))
         before = week
-    return {key: _lessened(cell, by.weekly * (now - before) + by.apart) for key, cell in found.items()}
+    rates.pass_weeks(max(0, now - before))
+    likely = rates.likely()
+    yes, no = (each.reshape(2, -1).tolist() for each in rates.answers(likely))
+    found = {
+        key: _cell(whole, *each) for (key, whole), *each in zip(wholes.items(), *yes, *no, strict=True)
+    }  # fmt: skip
+    weekly, apart, trend = (float(likely @ each) for each in (ways.weekly, ways.apart, ways.trend))
+    return Aged(found, weekly, apart, trend, even=float(likely[ways.apart == 0.0].sum()))
 
 
-def _lessened(cell: Cell, variance: float) -> Cell:
-    return cell.times(_worth(*_seen(cell), variance))
+def _seen(cells: Sequence[Cell]) -> tuple[Floats, Floats]:
+    """Return how many could react at each and how many did; then the same of who of the others left."""
+    of = [cell.of for cell in cells] + [cell.left + cell.silent for cell in cells]
+    return np.array(of), np.array([cell.reacted for cell in cells] + [cell.left for cell in cells])
 
 
-def _seen(cell: Cell | None) -> tuple[float, float]:
-    """Return how many could react and how many did; a cell of which too many wait tells nothing."""
-    return (cell.of, cell.reacted) if cell is not None and cell.of else (0.0, 0.0)
+def _cell(whole: Cell, reacted: float, left: float, others: float, silent: float) -> Cell:
+    """Return a cell of which so many reacted and others did not. Of these as many left as it counts now of
+    `left` and `silent`; who refused are as many of those as ever."""
+    gone = others * left / (left + silent) if left else 0.0
+    share = gone / whole.left if whole.left else 0.0
+    return Cell(reacted, gone, others - gone, 0.0, share * whole.refused, share * whole.complained)
 
 
-def _worth(of: Number, hits: Number, variance: Number) -> Number:
-    """Return which share of so many answers would be as sure of a rate, had it not moved by this variance."""
-    sure = (hits + _HALF) * (of - hits + _HALF) / (of + 2 * _HALF)  # one over the variance of its logit
-    return 1.0 / (1.0 + sure * variance)
+def _answers(height: Floats, spread: Floats) -> tuple[Floats, Floats]:
+    """Return as how many answers on both sides a rate is known whose logit has this mean and variance."""
+    return (1.0 + np.exp(height)) / spread, (1.0 + np.exp(-height)) / spread
 
 
-def _usual() -> Floats:
-    """Return the logarithm of how likely each drift is with each distance, before anything is known."""
-    moves, stands = _likely(DRIFTS, STEADY, DRIFT_SCALE), _likely(APART, EVEN, APART_SCALE)
-    return np.log(np.outer(moves, stands)).ravel()
-
-
-def _likely(grid: Floats, none: float, scale: float) -> Floats:
+def _usual(grid: Floats, none: float, scale: float) -> Floats:
     some = np.exp(-(grid**2) / (2 * scale**2)) * (grid > 0)
     return np.where(grid > 0, some * (1 - none) / some.sum(), none)
