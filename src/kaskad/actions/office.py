@@ -14,7 +14,7 @@ from kaskad.actions.moves import Migrations
 from kaskad.actions.playground import Playground
 from kaskad.actions.questions import Questions
 from kaskad.actions.rendering import Renderers
-from kaskad.domain.errors import Unavailable
+from kaskad.domain.errors import Uncertain
 from kaskad.domain.inside import NOTHING, Inside
 from kaskad.domain.tokens import Signer
 from kaskad.domain.worded import worded
@@ -59,24 +59,25 @@ class Office(Struct, frozen=True):
     def write(self, change: Callable[[Transaction], T]) -> T:
         """Run `change` in a transaction between two ticks, and return its result after the commit.
 
-        It should take no longer than about 20 ms: timers and reactions wait meanwhile. Raises Unavailable.
+        It should take no longer than about 20 ms: timers and reactions wait meanwhile. Raises Unavailable,
+        Uncertain.
         """
         try:
             return self.engine.write(change).result(WAIT_S)
         except TooLate:
-            raise Unavailable(
+            raise Uncertain(
                 worded("The engine has not come round in time; look whether it was done.")
             ) from None
 
     def tell(self, arrivals: Sequence[Arrival], acts: Sequence[Act] = ()) -> None:
         """Let the engine take what has happened; return when it is kept, and applied where runs are moved.
 
-        What else an act changes is in the same transaction. Raises Unavailable.
+        What else an act changes is in the same transaction. Raises Unavailable, Uncertain.
         """
         try:
             self.engine.deliver(Delivery(Future(), arrivals=arrivals, acts=acts)).result(WAIT_S)
         except TooLate:
-            raise Unavailable(
+            raise Uncertain(
                 worded("The engine has not come round in time; look whether it was done.")
             ) from None
 

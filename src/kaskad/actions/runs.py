@@ -11,7 +11,7 @@ from kaskad.actions import contacts, history
 from kaskad.actions.history import Decided, Fact
 from kaskad.actions.names import Names
 from kaskad.actions.office import WAIT_S, Office
-from kaskad.domain.errors import Conflict, NotFound, Unavailable
+from kaskad.domain.errors import Conflict, NotFound, Uncertain
 from kaskad.domain.ids import run_text
 from kaskad.domain.terms import Channel, Kind, Outcome, Phase, RunState
 from kaskad.domain.worded import worded
@@ -144,9 +144,7 @@ def cancel(office: Office, key: RunKey, by: str = "") -> RunView:
     try:
         office.engine.deliver(Delivery(Future(), arrivals=[arrival])).result(WAIT_S)
     except TooLate:
-        raise Unavailable(
-            worded("The engine has not come round in time; look whether it was done.")
-        ) from None
+        raise Uncertain(worded("The engine has not come round in time; look whether it was done.")) from None
     return find(office, key)
 
 

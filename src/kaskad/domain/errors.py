@@ -75,7 +75,8 @@ class Unavailable(StoreError):
 
 
 class Uncertain(Unavailable):
-    """The database was lost at a commit: nobody knows whether it was kept, so nothing may be done again."""
+    """The database was lost at a commit, or its turn has not come in time: nobody knows whether it was or
+    will be kept, so nothing may be done again."""
 
 
 class Full(StoreError):

@@ -23,6 +23,8 @@ from kaskad.domain.errors import (
     Uncertain,
 )
 from kaskad.engine import catalog
+from kaskad.engine.arrival import Arrival
+from kaskad.engine.besides import MARK, marked
 from kaskad.engine.clock import follow_database
 from kaskad.engine.containment import Containment, is_defect
 from kaskad.engine.counting import Counting
@@ -138,6 +140,7 @@ class Engine:
         `synced` as in `Database.write`: without it the change can be made again after a loss of power.
         """
         future: Future[T] = Future()
+        change = marked(change)
         with self._lock:
             refusal = self._refusal()
             if refusal is None:
@@ -152,6 +155,8 @@ class Engine:
 
         All that one tick will keep share a future, unless the delivery brings its own.
         """
+        if MARK.get() is not None:
+            delivery.acts = [marked(_nothing), *delivery.acts]
         with self._lock:
             future = delivery.done or self._shared
             refusal = self._refusal()
@@ -418,6 +423,10 @@ class Engine:
 def _told_in(deliveries: list[Delivery]) -> int:
     """Return how many requests were delivered: one may bring those that came together."""
     return sum([len(delivery.raw) or 1 for delivery in deliveries])
+
+
+def _nothing(tx: Transaction) -> Sequence[Arrival]:
+    return ()
 
 
 def _failed(error: KaskadError) -> Future[Any]:

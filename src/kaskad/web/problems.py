@@ -101,6 +101,9 @@ def on_kaskad_error(request: Request, error: Exception) -> Response:
             return problem(401, str(error), headers=WHO)
         case Forbidden():
             return problem(403, str(error))
+        case StoreError() if request.method in ("GET", "HEAD"):
+            log.error("not read", error=type(error).__name__, detail=str(error))
+            return problem(503, "The database cannot be asked now; try again.", headers=RETRY_AFTER)
         case Uncertain():
             log.error("perhaps not stored", detail=str(error))
             return problem(503, "Whether it was stored is unknown; look before you send it again.")

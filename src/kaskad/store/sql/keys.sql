@@ -24,6 +24,15 @@ ON CONFLICT DO NOTHING;
 -- name: idempotent
 SELECT request, created_at, status, body FROM idempotency_keys WHERE caller = :caller AND name = :name;
 
+-- name: mark_idempotent
+-- In the transaction of what is carried out: 0 says that something was, and that its answer is not kept (yet). 0 rows
+-- where the request has been given up since.
+UPDATE idempotency_keys SET status = coalesce(status, 0)
+ WHERE caller = :caller AND name = :name AND created_at = :now;
+
+-- name: drop_unmarked
+DELETE FROM idempotency_keys WHERE caller = :caller AND name = :name AND status IS NULL;
+
 -- name: end_idempotent
 UPDATE idempotency_keys SET status = :status, body = :body WHERE caller = :caller AND name = :name;
 

@@ -11,15 +11,20 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from kaskad.actions.office import Office
-from kaskad.domain.errors import Conflict, Invalid
-from kaskad.store.db import Row
+from kaskad.domain.errors import Conflict, Invalid, KaskadError, StoreError, Uncertain
+from kaskad.engine.besides import MARK
+from kaskad.log import get_logger
+from kaskad.store.db import Row, Transaction
 from kaskad.web.api import noted
 from kaskad.web.auth import asking
 from kaskad.web.slashes import read_names
 
 KEPT_MS = 24 * 3_600_000
 LONGEST = 200
+_UNANSWERED = 0  # in place of a status: something was carried out
 _LOST_MS = 60_000  # an answer that has not come by then never will: the process has ended
+
+log = get_logger(__name__)
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -56,11 +61,14 @@ class IdempotentRoute(APIRoute):
             kept = await run_in_threadpool(once.begin)
             if kept is not None:
                 return kept
+            token = MARK.set(once.mark)
             try:
                 response = await inner(request)
-            except BaseException:
-                await run_in_threadpool(once.forget)
+            except BaseException as error:
+                MARK.reset(token)
+                await run_in_threadpool(once.fail, error)
                 raise
+            MARK.reset(token)
             await run_in_threadpool(once.end, response)
             return response
 
@@ -73,10 +81,11 @@ class _Once:
     def __init__(self, office: Office, caller: str, name: str, told: bytes) -> None:
         self._office, self._told = office, told
         self._key = {"caller": caller, "name": name}
+        self._now = office.now()
 
     def begin(self) -> Response | None:
         """Return the answer that was given before, or None where this is the first time."""
-        now = self._office.now()
+        now = self._now
 
         def take(tx: Any) -> Row | None:
             tx.run("drop_old_idempotent", before=now - KEPT_MS)
@@ -92,13 +101,35 @@ class _Once:
         row = self._office.write(take)
         if row is None:
             return None
-        request, _, status, body = row
+        request, begun_at, status, body = row
         if bytes(request) != self._told:
             raise Invalid(["This Idempotency-Key was used for another request: make a new one."])
-        if status is None:
+        if status is None or (status == _UNANSWERED and begun_at >= now - _LOST_MS):
             raise Conflict("The first request with this Idempotency-Key is still under way.")
+        if status == _UNANSWERED:
+            raise Conflict(
+                "The first request with this Idempotency-Key was carried out, perhaps in part, and never "
+                "answered: look what became of it, and make a new key for what is left to do."
+            )
         told = self._office.vault.decrypt(bytes(body), str).encode()
         return Response(told, status, {"Idempotent-Replayed": "true"}, "application/json")
+
+    def mark(self, tx: Transaction) -> None:
+        """Note in a transaction that it carries the request out; raises Conflict where that was given up."""
+        if not tx.run("mark_idempotent", **self._key, now=self._now):
+            raise Conflict("The request was given up before it was carried out: nothing was stored.")
+
+    def fail(self, error: BaseException) -> None:
+        """Let the key be used again, unless something was carried out that was never answered.
+
+        Of what the database was lost at nobody knows that yet: the mark tells, when the key comes again.
+        """
+        if isinstance(error, Uncertain):
+            return
+        if isinstance(error, KaskadError) and not isinstance(error, StoreError):
+            self.forget()  # this is the answer
+            return
+        self._office.write(lambda tx: tx.run("drop_unmarked", **self._key))
 
     def end(self, response: Response) -> None:
         """Keep the answer of a request that was carried out; forget one that was not."""
@@ -107,7 +138,10 @@ class _Once:
             return
         # Encrypted: the answer to a new key or webhook holds a secret that is kept nowhere else.
         status, body = response.status_code, self._office.vault.encrypt(bytes(response.body).decode())
-        self._office.write(lambda tx: tx.run("end_idempotent", **self._key, status=status, body=body))
+        try:
+            self._office.write(lambda tx: tx.run("end_idempotent", **self._key, status=status, body=body))
+        except StoreError as error:  # it was done all the same, so that is what is answered
+            log.error("an answer is not kept for its Idempotency-Key", why=str(error))
 
     def forget(self) -> None:
         """Let the same key be used again."""
