@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from kaskad.domain.cascade import Anchor, Branch, Clock, Content, Money, Reentry, Span
 from kaskad.domain.content import Wording
-from kaskad.domain.definition import json_schema, load, to_cascade
+from kaskad.domain.definition import defined, json_schema, load, to_cascade
 from kaskad.domain.definition.checks import longest
 from kaskad.domain.definition.problem import MAX_PROBLEMS
 from kaskad.domain.definition.schema import KEYS
@@ -647,3 +647,17 @@ def test_every_key_of_the_schema_is_read(name, key):
 
 def test_a_place_is_known_for_every_part_of_the_schema():
     assert set(PLACES) == set(KEYS)
+
+
+def test_the_text_of_a_version_is_read_once(monkeypatch):
+    text = MINIMAL + "# of a version\n"
+    told = defined(text, name="version 1")
+    assert told == to_cascade(text, name="x")
+    monkeypatch.setattr("kaskad.domain.definition.load", None)
+    assert defined(text, name="version 1") is told
+
+
+def test_a_text_that_is_wrong_is_told_by_its_own_name():
+    for name in ("version 1", "version 2"):
+        with pytest.raises(Invalid, match=name):
+            defined("cascade: [", name=name)

@@ -17,7 +17,7 @@ from kaskad.actions.step_pauses import PausedStep, pauses_of, told_in, told_of
 from kaskad.analytics.courses import standings
 from kaskad.domain.approval import pieces_of
 from kaskad.domain.cascade import Cascade
-from kaskad.domain.definition import Loaded, Problem, load, to_cascade
+from kaskad.domain.definition import Loaded, Problem, defined, load
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.policy import DAY, Policy
 from kaskad.domain.segment import asked_by
@@ -328,7 +328,7 @@ def cascade_of(office: Office, tx: Transaction, version_id: int) -> Cascade:
     known = office.engine.world.versions.get(version_id)
     if known is not None:
         return known.cascade
-    return to_cascade(store.version(tx, version_id).source, name=f"version {version_id}")
+    return defined(store.version(tx, version_id).source, name=f"version {version_id}")
 
 
 def source_of(tx: Transaction, slug: str, which: str = "") -> tuple[str, int | None]:

@@ -14,11 +14,12 @@ from msgspec import Struct, field
 from kaskad.analytics.courses import Tally
 from kaskad.analytics.exchange import ALONE
 from kaskad.analytics.exchange import Told as ToldIn
-from kaskad.analytics.reach import Amounts, Exact, defined, each
+from kaskad.analytics.reach import Amounts, Exact, each
 from kaskad.analytics.services import UNKNOWN, Service
 from kaskad.domain.cascade import Cascade, Content
 from kaskad.domain.channels import CHANNELS, Family
 from kaskad.domain.course import LEVELS, SIGNS, Leg
+from kaskad.domain.definition import defined
 from kaskad.domain.figures import DELIVERED, LEFT, NO_MESSAGE, SEEN, SETTLED, SUSPECTED, arrived
 from kaskad.domain.rates import whole as round_off
 from kaskad.domain.returns import WHOLE
@@ -325,13 +326,13 @@ def _named(cascade: Cascade, step: int, variant: int) -> str:
 
 @lru_cache(10_000)
 def _currency(source: str) -> str:
-    return defined(source).budget.currency
+    return defined(source, name="version").budget.currency
 
 
 @lru_cache(10_000)
 def _has_pixel(source: str, step: int, variant: int | None) -> bool:
     """Say whether mails of a step can carry the pixel: they have HTML, or a template that may."""
-    found = next((each for each in defined(source).steps if each.number == step), None)
+    found = next((each for each in defined(source, name="version").steps if each.number == step), None)
     if found is None:
         return True
     content: Content = found.content

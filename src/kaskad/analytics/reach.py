@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -22,7 +21,7 @@ from kaskad.analytics.scope import EVERYTHING, Scope
 from kaskad.analytics.services import UNKNOWN, Service, services
 from kaskad.domain.cascade import Cascade, Money
 from kaskad.domain.course import LEVELS, Leg
-from kaskad.domain.definition import to_cascade
+from kaskad.domain.definition import defined
 from kaskad.domain.figures import FAILED, NO_MESSAGE, SKIPPED, counted_as
 from kaskad.domain.rates import EXACT, whole
 from kaskad.domain.returns import LATE, UNREAD
@@ -241,13 +240,8 @@ def worth(tx: Transaction, told: Tally) -> Brought:
 
 def currency_of(tx: Transaction, version_id: int) -> str:
     """Return the currency of what goals of a version are worth; "": none is known."""
-    return defined(cascades.version(tx, version_id).source).budget.currency or settings.currency(tx)
-
-
-@lru_cache(100)
-def defined(source: str) -> Cascade:
-    """Return what the text of a version says, which never changes: to read it takes 5 ms."""
-    return to_cascade(source, name="version")
+    source = cascades.version(tx, version_id).source
+    return defined(source, name=f"version {version_id}").budget.currency or settings.currency(tx)
 
 
 def lines_of(told: Tally, names: Mapping[int, str], accounts: Mapping[int, Service]) -> list[Line]:

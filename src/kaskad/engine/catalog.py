@@ -9,7 +9,7 @@ import msgspec
 from msgspec import structs
 
 from kaskad.domain.content import TextBook
-from kaskad.domain.definition import to_cascade
+from kaskad.domain.definition import defined
 from kaskad.domain.money import Price
 from kaskad.domain.policy import Policy
 from kaskad.domain.prices import PriceList
@@ -162,7 +162,7 @@ def _load_ranges(tx: Transaction, world: World) -> None:
 
 def read_version(tx: Transaction, row: cascade_store.VersionRow, policy: Policy) -> Version:
     """Return the version ready to run; raises Invalid where its text no longer reads, which is a defect."""
-    cascade = to_cascade(row.source, name=f"version {row.id}")
+    cascade = defined(row.source, name=f"version {row.id}")
     return prepare(row.id, row.cascade_id, cascade, policy, TextBook(template_store.frozen(tx, row.id)))
 
 
