@@ -26,6 +26,17 @@ family(0.3).believed(Seen(9, 2.0)), shifted([(0.3, Seen(9, 2.0))])
 print(sorted(set(sys.modules) - known))
 """
 
+ASKED_ABOUT = """
+import sys
+from importlib import import_module
+from kaskad.web import ahead
+for name in ahead.LATE:
+    import_module(name)
+known = set(sys.modules)
+from kaskad.store import run_columns, segment_base
+print(sorted(set(sys.modules) - known))
+"""
+
 
 def _fail(*_: object, **__: object) -> None:
     raise AssertionError("this was to be done before")
@@ -103,4 +114,10 @@ def test_it_ends_while_it_waits_and_when_something_fails(monkeypatch: pytest.Mon
 def test_what_is_believed_of_rates_loads_nothing_then() -> None:
     """The editor forecasts while it is asked for; that took it 0.2 s more at the first look."""
     told = subprocess.run([sys.executable, "-c", BELIEVED], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+
+
+def test_asking_about_a_segment_loads_nothing_then() -> None:
+    """The first look at a report of one took 20 ms longer for that."""
+    told = subprocess.run([sys.executable, "-c", ASKED_ABOUT], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"

@@ -21,7 +21,8 @@ Piece = Callable[[], object]
 # What pages and their figures load late, so that commands begin sooner …
 LATE = (
     "numpy.ma", "phonenumbers.timezone", "kaskad.analytics.gains", "kaskad.analytics.customers",
-    "kaskad.store.mail_columns", "numpy.f2py", "scipy.special", "scipy.linalg", "kaskad.actions.optimize",
+    "kaskad.store.mail_columns", "kaskad.store.run_columns", "kaskad.store.segment_base", "numpy.f2py",
+    "scipy.special", "scipy.linalg", "kaskad.actions.optimize",
 )  # fmt: skip
 # … and what takes 40 MiB, and is used where somebody looks at pages.
 HEAVY = ("scipy.optimize", "scipy.stats")
