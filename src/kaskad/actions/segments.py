@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -324,10 +325,10 @@ def of_contact(office: Office, who: str, names: Sequence[str]) -> list[str]:
 
 def members(
     tx: Transaction, office: Office, name: str, *, after: int = 0, until: int = 1 << 62
-) -> list[int]:  # fmt: skip
+) -> array[int]:  # fmt: skip
     """Return who is in a segment now, of contacts after one id up to another; raises NotFound."""
     asked.note(office, tx)
-    return store.matching(tx, _get(tx, name).condition, office.now(), after=after, until=until)
+    return store.many_matching(tx, _get(tx, name).condition, office.now(), after=after, until=until)
 
 
 def question(tx: Transaction, office: Office, name: str) -> Question:

@@ -57,10 +57,12 @@ class Counted(Struct, frozen=True):
     def worths(self, since: int, until: int, has: Callable[[int], bool]) -> Counter[tuple[int, int]]:
         """Return by course and amount how many of such runs were worth it; worth nothing are none of them."""
         some = self._chosen(since, until, has) & (self.values != 0)
-        pairs = zip(self.codes[some].tolist(), self.values[some].tolist(), strict=True)
+        amounts, places = np.unique(self.values[some], return_inverse=True)
+        pairs, counts = np.unique(self.codes[some] * len(amounts) + places, return_counts=True)
         found: Counter[tuple[int, int]] = Counter()
-        for (code, value), count in Counter(pairs).items():
-            found[self.ways[code][1], value] += count
+        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+            code, place = divmod(pair, len(amounts))
+            found[self.ways[code][1], int(amounts[place])] += count
         return found
 
     def latest(
@@ -143,7 +145,8 @@ class _Together:
         """Add the runs of the contacts of a block that are wanted."""
         places = unpack(packed.contacts)
         chosen = wanted[places]
-        told = np.array([self._code(way) for way in packed.ways], np.int64)
+        known = self._codes  # 225 ways in each of 123 blocks: a call for each would take longer than all else
+        told = np.array([known.setdefault(way, len(known)) for way in packed.ways], np.int64)
         self._add(
             places[chosen].astype(np.int64) + block * BLOCK,
             told[unpack(packed.codes)[chosen]],
@@ -155,7 +158,8 @@ class _Together:
         """Add the runs of rows of `counted_among`."""
         if rows:
             contacts, versions, courses, *rest = zip(*rows, strict=True)
-            codes = [self._code(way) for way in zip(versions, courses, strict=True)]
+            known = self._codes
+            codes = [known.setdefault(way, len(known)) for way in zip(versions, courses, strict=True)]
             self._add(*[np.array(each, np.int64) for each in (contacts, codes, *rest)])
 
     def whole(self) -> Counted:
@@ -165,9 +169,6 @@ class _Together:
     def _add(self, *columns: Integers) -> None:
         for own, more in zip(self._columns, columns, strict=True):
             own.append(more)
-
-    def _code(self, way: Way) -> int:
-        return self._codes.setdefault(way, len(self._codes))
 
 
 def making(db: Database, write: Write | None = None) -> Iterator[tuple[int, int]]:

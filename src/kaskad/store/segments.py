@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
@@ -146,13 +147,25 @@ def matching(
     seeds: bool = False,
 ) -> list[int]:  # fmt: skip
     """Return the contacts who meet a condition in the order of their ids: after one id, up to another."""
+    met: list[int] = _between(tx, condition, now, after, until, seeds).tolist()
+    return met
+
+
+def many_matching(
+    tx: Transaction, condition: Condition, now: int, *, after: int = 0, until: int = 1 << 62
+) -> array[int]:
+    """Return the same without seed contacts, in an array: a list of half a million takes 10 ms to make, and
+    as long again to be read."""
+    return array("q", _between(tx, condition, now, after, until, seeds=False).tobytes())
+
+
+def _between(
+    tx: Transaction, condition: Condition, now: int, after: int, until: int, seeds: bool
+) -> NDArray[np.int64]:  # fmt: skip
     import numpy as np
 
     found = everybody(tx, condition, now, seeds=seeds, within=(after, until))
-    met: list[int] = found[
-        np.searchsorted(found, after, "right") : np.searchsorted(found, until, "right")
-    ].tolist()
-    return met
+    return found[np.searchsorted(found, after, "right") : np.searchsorted(found, until, "right")]
 
 
 class Preview(Struct, frozen=True):
