@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
+from operator import attrgetter
 
 from msgspec import Struct
 
@@ -18,6 +19,8 @@ from kaskad.planning.timeouts import Waited
 from kaskad.store import reactions as store
 from kaskad.store.courses import HOUR_MS
 from kaskad.store.reactions import Sent
+
+_RUN = attrgetter("contact_id", "run_id", "version_id")
 
 Successes = Mapping[tuple[int, int], int]  # of a step, on a channel: the facts that are its success
 
@@ -51,9 +54,7 @@ def reactions_of_parts(
                 named_as(cascade, before), {key: rule.success for key, rule in rules.items()}
             )  # fmt: skip
         told: Iterable[Sent] = store.sample(tx, versions[0][1]) if versions else ()
-        for (contact_id, _, version_id), run in groupby(
-            told, lambda one: (one.contact_id, one.run_id, one.version_id)
-        ):
+        for (contact_id, _, version_id), run in groupby(told, _RUN):
             part = part_of(contact_id)
             people[part][contact_id] = None
             if version_id in known:
@@ -72,27 +73,33 @@ def _take(
     """
     masks = [successes.get((one.step, one.channel), 0) for one in run]
     reacted_at = [_reacted_at(one, mask) if one.facts else None for one, mask in zip(run, masks, strict=True)]
-    some = any(at is not None for at in reacted_at)  # mostly nobody has
+    silent = not any(at is not None for at in reacted_at)  # as most people are
     for n, one in enumerate(run):
         if one.step not in numbers or not masks[n]:
             continue
-        over, success = one.finished_at or now, reacted_at[n]
+        over = one.finished_at or now
         until = run[n + 1].sent_at if n + 1 < len(run) else over
-        others = (
-            [at for k, at in enumerate(reacted_at) if k != n and at is not None and at > one.sent_at]
-            if some
-            else []
-        )
-        watched = max(until, min(over, *others)) if others else max(until, over)
-        reacted, late = (success is not None and success <= end for end in (until, watched))
-        elsewhere = not late and bool(others) and min(others) <= over
-        found = Waited(
-            _hours(one.sent_at, success if reacted and success is not None else until), reacted,
-            _hours(one.sent_at, success if late and success is not None else watched), late and not reacted,
-            elsewhere,
-        )  # fmt: skip
+        if silent:
+            found = Waited(_hours(one.sent_at, until), False, _hours(one.sent_at, max(until, over)))
+        else:
+            found = _waited(one.sent_at, reacted_at[n], reacted_at[:n] + reacted_at[n + 1 :], until, over)
         for number in numbers[one.step]:
             waited.setdefault(number, []).append(found)
+
+
+def _waited(
+    sent_at: int, success: int | None, elsewhere_at: Sequence[int | None], until: int, over: int
+) -> Waited:
+    """Return how long a message was waited for: `until` the run moved on, and watched until it was `over`."""
+    others = [at for at in elsewhere_at if at is not None and at > sent_at]
+    watched = max(until, min(over, *others)) if others else max(until, over)
+    reacted, late = (success is not None and success <= end for end in (until, watched))
+    elsewhere = not late and bool(others) and min(others) <= over
+    return Waited(
+        _hours(sent_at, success if reacted and success is not None else until), reacted,
+        _hours(sent_at, success if late and success is not None else watched), late and not reacted,
+        elsewhere,
+    )  # fmt: skip
 
 
 def _reacted_at(one: Sent, mask: int) -> int | None:
@@ -102,4 +109,4 @@ def _reacted_at(one: Sent, mask: int) -> int | None:
 
 
 def _hours(since: int, until: int) -> float:
-    return max(0, until - since) / HOUR_MS
+    return (until - since) / HOUR_MS if until > since else 0.0

@@ -25,7 +25,7 @@ TURNS = 100  # samples drawn again
 STEP = 0.5  # hours between times that are weighed
 
 
-class Waited(Struct, frozen=True):
+class Waited(Struct, frozen=True, gc=False):
     """One message: after how many hours its person reacted, or the run moved on. `watched`: after how many
     they reacted to it even so (`late`), or to another message (`elsewhere`), or no more is known of them."""
 

@@ -42,9 +42,10 @@ def sample(tx: Transaction, cascade_id: int) -> Iterator[Sent]:
             some=HUMAN | Kind.DELIVERED.bit,
         )  # fmt: skip
         for contact_id, run_id, version_id, finished_at, step, channel, sent_at, facts in rows:
-            yield Sent(contact_id, run_id, version_id, finished_at, step, channel, sent_at, _facts(facts))
+            told = _facts(facts) if facts else ()
+            yield Sent(contact_id, run_id, version_id, finished_at, step, channel, sent_at, told)
 
 
-def _facts(text: str | None) -> tuple[tuple[int, int], ...]:
-    pairs = (one.split(",") for one in text.split(";")) if text else ()
-    return tuple((int(kind), int(at)) for kind, at in pairs)
+def _facts(text: str) -> tuple[tuple[int, int], ...]:
+    pairs = [one.split(",") for one in text.split(";")]
+    return tuple([(int(kind), int(at)) for kind, at in pairs])
