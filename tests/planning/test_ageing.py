@@ -21,22 +21,27 @@ WEEKS, SENT = 26, 2_000
 TRIALS = max(2, int(os.environ.get("KASKAD_TRIALS", "20")) // 10)  # half-years of each world
 
 
-WORLDS = {  # how often rates double in the half-year, and logits by which a week stands apart
-    "steady": ((0, 0), 0.0),
-    "letter halves": ((-1, 0), 0.0),
-    "letter doubles": ((1, 0), 0.0),
-    "both halve": ((-1, -1), 0.0),
-    "uneven": ((0, 0), 0.2),
-    "uneven, letter halves": ((-1, 0), 0.2),
+WORLDS = {  # how often rates double; by how many logits a week stands apart, and how many steps by themselves
+    "steady": ((0, 0), 0.0, 2),
+    "letter halves": ((-1, 0), 0.0, 2),
+    "letter doubles": ((1, 0), 0.0, 2),
+    "both halve": ((-1, -1), 0.0, 2),
+    "uneven": ((0, 0), 0.2, 2),
+    "uneven, all steps together": ((0, 0), 0.2, 1),
+    "uneven, letter halves": ((-1, 0), 0.2, 2),
 }
+
+# What all steps have in common is told by one figure a week, so that ranges hold it late only; drawn each for
+# itself, it was held in 58 of 100 cases of reach.
+LEAST = {"uneven, all steps together": 0.65}
 
 
 def half_year(chance, name="steady"):
     """Return a launch a week: its cells, and how many of its people reached the goal."""
-    (doubles, apart), weeks = WORLDS[name], []
+    (doubles, apart, each), weeks = WORLDS[name], []
     for week in range(WEEKS):
         rates = RATES * 2.0 ** (np.array(doubles) * week / (WEEKS - 1))
-        rates = expit(logit(rates) + apart * chance.normal(size=2))
+        rates = expit(logit(rates) + apart * chance.normal(size=each))
         first = chance.binomial(SENT, rates[0])
         second = chance.binomial(SENT - first, rates[1])
         cells = {
@@ -52,15 +57,17 @@ def told_of(weeks, week, ages):
     goals = {n: {"": Cell(reacted=hits, silent=SENT - hits)} for n, (_, hits) in enumerate(weeks[:week])}
     if ages:
         steps = aged({n: told for n, (told, _) in enumerate(weeks[:week])}, week)
-        cells, goal = steps.cells, aged(goals, week, moves(steps.others_even)).cells[""]
+        cells, shocks, goal = steps.cells, steps.shocks, aged(goals, week, moves(steps.others_even)).cells[""]
     else:
-        cells, goal = {place: Cell() for place in weeks[0][0]}, Cell()
+        cells, shocks, goal = {place: Cell() for place in weeks[0][0]}, {}, Cell()
         for n, (told, _) in enumerate(weeks[:week]):
             goal.add(goals[n][""])
             for place, cell in cells.items():
                 cell.add(told[place])
     people, known = People(SENT, [Kind(SENT, KIND.asks)]), [Seen(goal.of, goal.reacted)]
-    found = forecast(PLAN, people, Outlook(PLAN, Happened(cells), {}), known, draws=200, seed=week)
+    found = forecast(
+        PLAN, people, Outlook(PLAN, Happened(cells, shocks=shocks), {}), known, draws=200, seed=week
+    )
     return {
         "reached": found.draws.reached, "messages": found.draws.messages, "cost": found.draws.cost["KZT"],
         "converted": found.conversions,
@@ -77,7 +84,8 @@ def outcome(weeks, week):
 
 
 def held(trials, name, ages=True):
-    """Return in which share of cases ranges held each figure, and by how much too high reach was told."""
+    """Return in which share of cases ranges held each figure, by how much too high reach was told, and how
+    wide that was."""
     chance, inside, above, widths = np.random.default_rng(7), {}, [], []
     for _ in range(trials):
         weeks = half_year(chance, name)
@@ -101,8 +109,9 @@ def test_ranges_of_weekly_launches_hold_eight_of_ten_whether_the_world_drifts_or
         name, TRIALS, {figure: round(share, 3) for figure, share in shares.items()}, above, width, flush=True
     )
     chance = 0.1 if TRIALS < 50 else 0.0
-    assert 0.75 - chance / 2 <= np.mean(list(shares.values())) <= 0.85 + chance / 2, shares
-    assert all(0.75 - chance <= share <= 0.85 + chance for share in shares.values()), shares
+    least = LEAST.get(name, 0.75)
+    assert least - chance / 2 <= np.mean(list(shares.values())) <= 0.85 + chance / 2, shares
+    assert all(least - chance <= share <= 0.85 + chance for share in shares.values()), shares
 
 
 def test_in_a_half_year_in_which_clicks_halve_forecasts_follow():
@@ -138,6 +147,40 @@ def test_by_how_much_rates_move_is_learnt_and_is_the_usual_before_anything_is_kn
     none, once = aged({}, 5), aged({3: {"": Cell(reacted=100, silent=900)}}, 5)
     assert 0.01 < none.weekly**0.5 < 0.03 and none.apart**0.5 < 0.08
     assert (once.weekly, once.apart, once.trend) == (none.weekly, none.apart, none.trend)
+
+
+def test_how_much_of_a_week_all_steps_have_in_common_is_learnt_and_drawn():
+    """Rates of steps of which that is known are high together, and low."""
+    chance, together = np.random.default_rng(5), {}
+    for name in ("uneven", "uneven, all steps together"):
+        weeks = {n: cells for n, (cells, _) in enumerate(half_year(chance, name))}
+        steps = aged(weeks, WEEKS)
+        shocks = [steps.shocks[place] for place in ((0, 0), (1, 1))]
+        outlook = Outlook(PLAN, Happened(steps.cells, shocks=steps.shocks), {})
+        rates = outlook.drawn(1, 4_000)
+        first, second = (rates(step, KIND.asks[step], step).reacts for step in (0, 1))
+        apart = rates(1, KIND.asks[1], 0).reacts  # of others at the step nothing was seen
+        for step, drawn in enumerate((first, second)):
+            mean = outlook.means(step, KIND.asks[step], step).reacts[0]
+            assert np.mean(drawn) == pytest.approx(mean, rel=0.02)
+        together[name] = np.corrcoef(first, second)[0, 1]
+        assert together[name] == pytest.approx(np.sqrt(shocks[0].all_steps * shocks[1].all_steps), abs=0.05)
+        assert abs(np.corrcoef(first, apart)[0, 1]) < 0.1
+    assert together["uneven"] < 0.3 and together["uneven, all steps together"] > 0.6, together
+
+
+def test_people_at_a_step_have_its_bad_weeks_in_common():
+    chance = np.random.default_rng(5)
+    weeks = {}
+    for week in range(WEEKS):
+        hits = chance.binomial(2_000, expit(logit(0.3) + 0.3 * chance.normal()), size=2)
+        weeks[week] = {
+            (1, before): Cell(reacted=int(one), silent=2_000 - int(one)) for before, one in enumerate(hits)
+        }
+    steps = aged(weeks, WEEKS)
+    rates = Outlook(PLAN, Happened(steps.cells, shocks=steps.shocks), {}).drawn(1, 4_000)
+    none, some = (rates(1, KIND.asks[1], before).reacts for before in (0, 1))
+    assert np.corrcoef(none, some)[0, 1] > 0.7
 
 
 def test_a_trend_that_was_there_goes_on_for_some_time():

@@ -82,7 +82,7 @@ def _as_of(weeks: Mapping[int, Happened], now: int) -> tuple[Happened, Seen]:
     }
     steps = aged({week: told.cells for week, told in weeks.items()}, now)
     known = aged(goals, now, moves(steps.others_even)).cells.get("", Cell())
-    return Happened(steps.cells), Seen(known.of, known.reacted)
+    return Happened(steps.cells, shocks=steps.shocks), Seen(known.of, known.reacted)
 
 
 def versions_of(tx: Transaction, slug: str) -> list[tuple[int, int]]:

@@ -55,6 +55,13 @@ class Cell(Struct):
         return known if self.waiting <= WAITING * (known + self.waiting) else 0
 
 
+class Shock(Struct, frozen=True):
+    """Shares of the variance of what is known of a rate: what a week does to all steps, and to its own."""
+
+    all_steps: float
+    own_step: float
+
+
 Place = tuple[int, int]  # step, messages before it
 
 
@@ -68,6 +75,7 @@ class Happened(Struct):
     under_way: int = 0
     reached: int = 0
     silent: int = 0
+    shocks: dict[Place, Shock] = {}
 
     def include(self, other: Happened) -> None:
         """Add the people of another version; its steps are others, so nothing is said of cells."""

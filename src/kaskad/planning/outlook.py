@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import scipy
 from msgspec import Struct
 from numpy.random import default_rng
 
 from kaskad.domain.terms import Channel, Reaction
-from kaskad.planning.history import Cell, Happened
+from kaskad.planning.history import Cell, Happened, Shock
 from kaskad.planning.priors import reacts
 from kaskad.planning.rates import Belief, Family, Seen, faded, fading, family, mixture, moved, shifted
 from kaskad.planning.walk import Ask, Rate, Rates, Stage, Worlds
@@ -18,7 +19,7 @@ Event = tuple[Channel, Reaction | None]  # what counts as success, where: rates 
 Elsewhere = Mapping[Event, Sequence[Seen]]
 
 _NOTHING = Cell()
-_LEAVING, _FADING = 1_000, 1_001  # no step and no channel has these numbers
+_LEAVING, _FADING, _WEEK = 1_000, 1_001, 1_002  # no step and no channel has these numbers
 NEVER = Belief(np.ones(1), np.full(1, 1e-9), np.ones(1))
 
 
@@ -40,6 +41,16 @@ def _told(cell: Cell) -> Seen:
     """Return what a cell teaches: nothing while too many of it may still react, nor who has already."""
     of = cell.of
     return Seen(of, cell.reacted if of else 0)
+
+
+def _in_common(rates: Worlds, seed: int, step: int, shock: Shock) -> Worlds:
+    """Return the same rates of a step, in other worlds as far as a week decides: what is bad for all steps
+    is so for each. Else they stay high and low where they were."""
+    every, own = (default_rng([seed, _WEEK, of]).standard_normal(len(rates)) for of in (0, 1 + step))
+    rest = scipy.special.ndtri((rates.argsort().argsort() + 0.5) / len(rates))
+    shares = np.sqrt([shock.all_steps, shock.own_step, 1.0 - shock.all_steps - shock.own_step])
+    places = shares @ np.array([every, own, rest])
+    return np.asarray(np.sort(rates)[places.argsort().argsort()])
 
 
 class Outlook:
@@ -88,6 +99,8 @@ class Outlook:
                 apart = [part] if part and seen else []
                 chance = default_rng([seed, step, ask.channel.code, 1 + before if seen else 0, *apart])
                 some = self._believed(*place)[0].draws(common, chance)
+                if (shock := self._own.shocks.get((step, before))) is not None:
+                    some = _in_common(some, seed, step, shock)
                 if step not in left:
                     left[step] = self._left(seed, step, count)
                 kept[place] = Rate(some, left[step] * (1.0 - some))
