@@ -5,8 +5,9 @@ from structlog.testing import capture_logs
 
 from kaskad.domain.errors import Conflict, Full, Unavailable, Unfit
 from kaskad.domain.terms import Kind
-from kaskad.engine import inbox, results
+from kaskad.engine import changes, hits, inbox, move, results, world
 from kaskad.engine.engine import Engine
+from kaskad.store import runs as run_store
 from kaskad.store import set_aside
 from support.stage import Stage, accepted
 
@@ -153,3 +154,89 @@ def test_a_defect_that_is_of_no_entry_is_still_told(db, monkeypatch):
 
 def _fail(*_):
     raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("where", ["passages", "flush"])
+def test_a_run_that_no_tick_can_move_is_put_off_and_all_others_go_on(either, monkeypatch, where):
+    stage, people = started(either)
+    ann, others = people[3], [*people[:3], *people[4:]]
+    fail_at(monkeypatch, where, stage, ann)
+    stage.passes("1d")
+    assert all(stage.sent(who) == ["letter", "sms"] for who in others) and stage.sent(ann) == ["letter"]
+    assert stage.run(ann).wake_at == stage.clock.now() + move.DEFECT_MS
+    ((key, (until, why)),) = stage.world.runs_set_aside.items()
+    assert key == (ann, stage.run(ann).id) and until == stage.run(ann).wake_at and why.startswith("KeyError")
+    assert all(limits.in_flight == 0 for limits in stage.world.limits.values())
+    taken = stage.deliver(events=[stage.told(others[0], "bought")])
+    assert taken.result() == [None]
+    monkeypatch.undo()
+    stage.passes("1h")
+    assert stage.sent(ann) == ["letter", "sms"]
+
+
+def test_what_is_delivered_while_a_run_makes_ticks_fail_is_kept(db, monkeypatch):
+    stage, (ann, bob) = started(db, 2)
+    fail_at(monkeypatch, "passages", stage, ann)
+    stage.sleeps("1d")
+    taken = stage.deliver(events=[stage.told(bob, "bought")])
+    assert taken.result() == [None] and stage.outcome(bob) == "converted"
+    assert [key[0] for key in stage.world.runs_set_aside] == [ann]
+
+
+def fail_at(monkeypatch, where, stage, contact_id):
+    """Let what is asked or written about many runs at once fail where a contact's is among them."""
+    if where == "passages":
+        monkeypatch.setattr(world, "standing", lambda *_: None)  # nobody stands alike: the long way for all
+        real = run_store.passages
+
+        def passages(tx, runs, *rest):
+            if any(run.contact_id == contact_id for run in runs):
+                raise KeyError("mask")
+            return real(tx, runs, *rest)
+
+        monkeypatch.setattr(run_store, "passages", passages)
+        return
+    real_flush = changes.Changes.flush_moves
+
+    def flush(self, tx):
+        rows = (*self.runs, *self.submits, *self.messages, *self.new_messages)
+        if any(row[0] == contact_id for row in rows):
+            raise KeyError("seq")
+        real_flush(self, tx)
+
+    monkeypatch.setattr(changes.Changes, "flush_moves", flush)
+
+
+def test_clicks_that_cannot_be_judged_wait_and_all_others_count(db, monkeypatch):
+    stage, (ann, bob) = started(db, 2)
+    real = hits._verdicts
+
+    def verdicts(tx, world, key, *rest):
+        if key[0] == ann:
+            raise KeyError("links")
+        return real(tx, world, key, *rest)
+
+    monkeypatch.setattr(hits, "_verdicts", verdicts)
+    stage.passes("1h")
+    for who in (ann, bob):
+        stage.hits(who, 0)
+    stage.passes("1m")
+    assert stage.outcome(bob) == "responded" and stage.outcome(ann) is None
+    monkeypatch.undo()
+    stage.passes("1h")
+    assert stage.outcome(ann) == "responded"
+
+
+@pytest.mark.parametrize(
+    ("place", "part"),
+    [("tick.broadcast", world.Part.ENTRIES), ("housekeeping._match_late", world.Part.SPARE)],
+)
+def test_a_part_of_the_work_that_fails_rests_and_people_are_written_to(db, monkeypatch, place, part):
+    stage, (ann,) = started(db, 1)
+    monkeypatch.setattr(f"kaskad.engine.{place}", _fail)
+    stage.passes("1d")
+    assert stage.sent(ann) == ["letter", "sms"] and stage.engine.problem() is None
+    assert stage.world.rests(part, stage.clock.now()) and len(stage.world.resting) == 1
+    monkeypatch.undo()
+    stage.passes("1h")
+    assert not stage.world.rests(part, stage.clock.now())

@@ -9,6 +9,8 @@ WORDS: Mapping[str, tuple[str, str]] = {  # kind -> English, Russian
     "inbox": ("What has arrived waits too long", "Пришедшее ждёт слишком долго"),
     "set_aside": ("What has arrived could not be applied, because of a defect: {name}",
                   "Пришедшее не удалось учесть из-за ошибки в программе: {name}"),
+    "runs_set_aside": ("Runs cannot be moved, because of a defect: {name}",
+                       "Прохождения не удаётся вести дальше из-за ошибки в программе: {name}"),
     "guard": ("Cascade {name} is paused by a guardrail", "Каскад {name} приостановлен предохранителем"),
     "guard_step": ("Step {name} is paused by a guardrail", "Шаг {name} приостановлен предохранителем"),
     "guard_told": ("{name} is beyond a bound, and goes on", "{name}: граница превышена, каскад идёт"),

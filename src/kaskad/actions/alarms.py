@@ -31,10 +31,9 @@ class Alarm(Struct, frozen=True):
 
 
 KINDS = (
-    "engine", "inbox", "set_aside", "guard", "guard_step", "canary", "canary_version", "account_held",
-    "account_down", "guard_told", "account_told", "account_trouble", "uneven", "uneven_trial", "budget_used",
-    "budget_near",
-    "stranded", "webhook", "stops", "no_address", "winner",
+    "engine", "inbox", "set_aside", "runs_set_aside", "guard", "guard_step", "canary", "canary_version",
+    "account_held", "account_down", "guard_told", "account_told", "account_trouble", "uneven", "uneven_trial",
+    "budget_used", "budget_near", "stranded", "webhook", "stops", "no_address", "winner",
 )  # fmt: skip
 NEWS = ("winner",)  # told once, and not when it is over
 DAY_MS = 86_400_000
@@ -50,6 +49,9 @@ def alarms(office: Office) -> list[Alarm]:
         found.append(Alarm("inbox"))
     if entries := set_aside.count(office):
         found.append(Alarm("set_aside", str(entries)))
+    world, now = office.engine.world, office.now()
+    if stuck := [why for until, why in list(world.runs_set_aside.values()) if until >= now]:
+        found.append(Alarm("runs_set_aside", str(len(stuck)), stuck[-1]))
     found += _of_guards(office)
     found += _of_canaries(office)
     found += _of_webhooks(office)

@@ -16,13 +16,16 @@ from typing import Protocol, TypeVar
 
 from kaskad.domain.errors import Conflict, Corrupted, Full, Locked, Unavailable, Unfit
 from kaskad.domain.ids import contact_text, run_text
+from kaskad.engine.hits import unjudged
+from kaskad.engine.move import DEFECT_MS
 from kaskad.engine.parcel import Result
 from kaskad.engine.receive import Delivery
 from kaskad.engine.tick import Only
-from kaskad.engine.world import World
+from kaskad.engine.world import Part, World
 from kaskad.log import get_logger
 from kaskad.store import set_aside
 from kaskad.store.db import Database, Row
+from kaskad.store.runs import MessageKey, RunKey
 
 T = TypeVar("T")
 log = get_logger(__name__)
@@ -66,9 +69,29 @@ class Containment:
         step(only=_NOTHING)
         self._results(step, results)
         self._inbox(step)
+        self._hits(step)
         if deliveries:
             _one_by_one(step, deliveries, shared)
-        step()
+        if self._passes(step) or self._runs(step):  # the next tick tells whether there are more of these
+            return
+        if not any(self._passes(step, without=part) for part in Part):
+            step()
+
+    def _passes(self, step: Step, without: Part | None = None) -> bool:
+        """Run a whole tick, or one that leaves a part of its work for an hour; return whether that went."""
+        if without is not None:
+            self._world.resting[without] = self._world.clock.now() + DEFECT_MS
+        try:
+            step()
+        except Exception as error:
+            if not is_defect(error):
+                raise
+            if without is not None:
+                del self._world.resting[without]
+            return False
+        if without is not None:
+            log.error("a part of the work rests: a defect", part_of_work=without.value)
+        return True
 
     def _results(self, step: Step, results: list[Result]) -> None:
         """Note how submissions ended; of one that cannot be noted the guard will say that nobody knows."""
@@ -97,6 +120,39 @@ class Containment:
                 self._world.entries_set_aside = set_aside.count(tx)
 
         self._sift(rows, lambda part: step(only=Only([row[0] for row in part])), aside)
+
+    def _hits(self, step: Step) -> None:
+        """Judge by halves whose clicks and openings are due; one message's wait for an hour."""
+        now = self._world.clock.now()
+        with self._db.read() as tx:
+            keys = unjudged(tx, now)
+
+        def aside(key: MessageKey, defect: str) -> None:
+            log.error("clicks and openings wait: a defect", run=run_text(*key[:2]), step=key[2], error=defect)
+            with self._db.write() as tx:
+                set_aside.put_off_hits(tx, key, now, now + DEFECT_MS)
+
+        self._sift(keys, lambda part: step(only=Only(hits=part)), aside)
+
+    def _runs(self, step: Step) -> bool:
+        """Move by halves whom the last tick has failed at; who cannot be moved waits for an hour.
+
+        Return whether there are some.
+        """
+        aside_now, now = self._world.runs_set_aside, self._world.clock.now()
+        for key in [key for key, (until, _) in aside_now.items() if until <= now]:
+            del aside_now[key]
+        before = len(aside_now)
+        keys = [(run.contact_id, run.id) for runs in self._world.moving for run in runs]
+
+        def aside(key: RunKey, defect: str) -> None:
+            log.error("run set aside: a defect", run=run_text(*key), error=defect)
+            with self._db.write() as tx:
+                set_aside.put_off(tx, key, now + DEFECT_MS)
+            aside_now[key] = (now + DEFECT_MS, defect)
+
+        self._sift(keys, lambda part: step(only=Only(runs=set(part))), aside)
+        return len(aside_now) > before
 
     def _sift(
         self, things: Sequence[T], attempt: Callable[[Sequence[T]], None], aside: Callable[[T, str], None]
@@ -127,7 +183,7 @@ def _one_by_one(step: Step, deliveries: Sequence[Delivery], shared: Future[None]
     for delivery in deliveries:
         delivery.problems.clear()
         try:
-            step(deliveries=[delivery])
+            step(deliveries=[delivery], only=_NOTHING)
         except Exception as error:
             if not is_defect(error):
                 raise

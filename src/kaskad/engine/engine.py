@@ -39,7 +39,7 @@ from kaskad.engine.pulse import Pulse
 from kaskad.engine.receive import Delivery
 from kaskad.engine.reports import ENOUGH
 from kaskad.engine.tick import Only, Ticked, tick
-from kaskad.engine.world import StaleCatalog, World
+from kaskad.engine.world import Part, StaleCatalog, World
 from kaskad.store import set_aside
 from kaskad.store.courses import Noted
 from kaskad.store.db import Database, Transaction
@@ -308,12 +308,13 @@ class Engine:
                 now, began_s = self.world.clock.now(), monotonic()
                 with self._effects.transaction() as tx:
                     ticked = tick(tx, self.world, results, deliveries, now, closing=closing, only=only)
-                    if self.world.options.moves and only is None:
+                    spare = only is None and not self.world.rests(Part.SPARE, now)
+                    if self.world.options.moves and spare:
                         self._housekeeping.run(tx, self.world, now)
                         busy = ticked.more or bool(results or deliveries)  # somebody waits for the commit
                         ticked.more |= self._counting.run(tx, busy, now)
-                        if not ticked.more:
-                            self.next_at = _next_at(tx, self.world, now)
+                    if self.world.options.moves and only is None and not ticked.more:
+                        self.next_at = _next_at(tx, self.world, now)
                     ticked.sums.write(tx)
                 self.world.conflicts = 0
                 self.world.committed()
@@ -449,9 +450,11 @@ def _next_at(tx: Transaction, world: World, now: int) -> int | None:
     if not backlog and all(at > now for at in instants):  # else the next round finds whose has run out
         guard = tx.one("next_guard_at", now=now)
         instants += [guard[0]] if guard and guard[0] is not None else []
-    if (look_at := next_look_at(tx, world)) is not None:
-        instants.append(look_at)
-    instants += next_entries(tx, world)
+    if world.rests(Part.ENTRIES, now):
+        instants.append(world.resting[Part.ENTRIES])
+    else:
+        look_at = next_look_at(tx, world)
+        instants += [*next_entries(tx, world), *([] if look_at is None else [look_at])]
     for account_id, at in (*world.queued.items(), *dict.fromkeys(backlog, now).items()):
         limits = world.limits.get(account_id)
         if limits is None or limits.busy:

@@ -68,10 +68,17 @@ class Rejudged(Struct):
         self.outcomes = dict(Counter(self.outcomes) + Counter(other.outcomes))
 
 
-def judge_hits(tx: Transaction, world: World, now: int) -> list[Arrival]:
-    """Judge the hits whose time has come, each with all others of its message; return what people did."""
-    rows = tx.all("unjudged_messages", now=now, limit=_BATCH)
-    keys: list[MessageKey] = [(row[0], row[1], row[2]) for row in rows]
+def unjudged(tx: Transaction, now: int) -> list[MessageKey]:
+    """Return the messages with hits whose time has come, as many as are judged in one tick."""
+    return [(row[0], row[1], row[2]) for row in tx.all("unjudged_messages", now=now, limit=_BATCH)]
+
+
+def judge_hits(
+    tx: Transaction, world: World, now: int, among: Sequence[MessageKey] | None = None
+) -> list[Arrival]:
+    """Judge the hits whose time has come (of these messages), each with all others of its message; return
+    what people did."""
+    keys = unjudged(tx, now) if among is None else among
     if not keys:
         return []
     kept = {key: _hits_of(tx, key) for key in keys}

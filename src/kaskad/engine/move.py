@@ -70,16 +70,20 @@ class _Sending(Struct, gc=False):
 def move(
     tx: Transaction, world: World, touched: Collection[RunKey], now: int, *, timers: bool = True,
     told: set[RunKey] | None = None, news: Mapping[RunKey, News | None] = {},
-    refused: Mapping[RunKey, int] = {}, sums: Sums | None = None,
+    refused: Mapping[RunKey, int] = {}, sums: Sums | None = None, among: Collection[RunKey] | None = None,
 ) -> Moved:  # fmt: skip
     """Move `touched` runs, those whose timer is due (if `timers`), and those whose queued message may go.
 
     `told` are those about which this tick has brought something telling, `news` says of some what; the runs
     that end by it are taken out of `told`. `refused` are those of whose message at that step it has brought
     nothing but that it was refused at once. To `sums` is added what is held, for the caller to write.
+    `among`: of the runs that are ready only these, as if they were touched.
     """
     told = set() if told is None else told
-    ready = {(row[0], row[1]): row for row in _ready(tx, world, now)} if timers else {}
+    ready = {(row[0], row[1]): row for row in _ready(tx, world, now)} if timers or among else {}
+    if among is not None:
+        ready = {key: row for key, row in ready.items() if key in among}
+        touched = {*touched, *among}
     ahead = [(row[2], row[4]) for row in ready.values()]
     due, more = world.backlog.claim(tx, world, ahead, now) if timers else ([], False)
     wanted = {*touched, *ready.keys()}
@@ -93,6 +97,7 @@ def move(
         loaded = [r for r in loaded if r.contact_id not in waiting or (r.contact_id, r.id) in touched]
     if not due and not loaded:
         return Moved([], 0, more)
+    world.moving = (due, loaded)
     mover = _Mover(tx, world, now, sums, [*due, *loaded])
     alike = Alike(tx, world, mover.changes, mover.writer, mover.desk, now)
     answered = alike.end_answered([*due, *loaded], news)
@@ -348,6 +353,7 @@ class _Mover:
         log.error("run set aside: a defect", run=run_text(run.contact_id, run.id), error=type(error).__name__,
                   place=f"{Path(place.filename).name}:{place.lineno}")  # fmt: skip
         changes, wake_at = self.changes, self._now + DEFECT_MS
+        self._world.runs_set_aside[run.contact_id, run.id] = (wake_at, type(error).__name__)
         changes.drop(run)
         decision = Decision(
             run.state, run.phase, run.step, wake_at, run.due_at, "defect", run.branch, run.outcome,

@@ -7,7 +7,7 @@ docs/architecture.md before changing it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 from msgspec.structs import astuple
@@ -27,10 +27,11 @@ from kaskad.engine.receive import Delivery, match_orphans, receive
 from kaskad.engine.results import apply_results, told_no
 from kaskad.engine.returns import settle
 from kaskad.engine.sums import Sums
-from kaskad.engine.world import World
+from kaskad.engine.world import Part, World
 from kaskad.log import get_logger
 from kaskad.store import runs as run_store
 from kaskad.store.db import Transaction
+from kaskad.store.runs import MessageKey, RunKey
 
 log = get_logger(__name__)
 
@@ -39,6 +40,8 @@ class Only(Struct, frozen=True):
     """What a tick is to take of what lies ready, and nothing else, after a whole one has failed."""
 
     entries: Sequence[int] = ()  # of the inbox
+    hits: Sequence[MessageKey] = ()  # of these messages
+    runs: Collection[RunKey] = ()  # that are due, or whose message may go now
 
 
 class Ticked(Struct):
@@ -68,7 +71,7 @@ def tick(
     changes = Changes(world.known_inputs, world.outbox, world.spending, world.noted, sums)
     stored = _take_inbox(tx, world, only)
     received = receive(tx, deliveries, now, merged=world.merges)
-    judged = judge_hits(tx, world, now) if only is None else []
+    judged = judge_hits(tx, world, now, None if only is None else only.hits)
     if world.merges:
         whose = current(tx, results, stored, received)
         results = whose.results(results)
@@ -99,7 +102,7 @@ def tick(
         moved = move(tx, world, ended, now, timers=False, told=changes.told, news=applied.news, sums=sums)
         changes.flush_last(tx)
         return Ticked([], moved.decided, len(arrivals), False, sums)
-    if only is None:
+    if only is None and not world.rests(Part.ENTRIES, now):
         applied.touched |= enrol(tx, world, [*broadcast(tx, world, now), *dated(tx, world, now)], now)
 
     backlog = len(stored) == world.options.inbox_limit
@@ -107,7 +110,7 @@ def tick(
     touched |= applied.touched | changes.not_begun()
     moved = move(
         tx, world, touched, now, timers=timers, told=changes.told, news=applied.news, refused=changes.refused,
-        sums=sums,
+        sums=sums, among=None if only is None else only.runs,
     )  # fmt: skip
     changes.flush_last(tx)
     return Ticked(moved.parcels, moved.decided, len(arrivals), moved.more or backlog, sums)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 
 from msgspec import Struct
 
@@ -16,7 +17,7 @@ from kaskad.domain.policy import MINUTE, Policy
 from kaskad.domain.prices import PriceList
 from kaskad.domain.rates import NO_RATES
 from kaskad.domain.rhythm import Curves
-from kaskad.domain.run import PLAIN
+from kaskad.domain.run import PLAIN, Run
 from kaskad.domain.shares import share_out
 from kaskad.domain.site import Site
 from kaskad.domain.task import DeskPlan
@@ -37,6 +38,7 @@ from kaskad.providers.base import Account, Capabilities, Provider, limits_of
 from kaskad.providers.desk import Desk, plan_of
 from kaskad.store.courses import Noted
 from kaskad.store.holds import Held
+from kaskad.store.runs import RunKey
 
 _ALWAYS = (
     Kind.SENT.bit
@@ -97,6 +99,13 @@ class Available(Struct, frozen=True):
     def share(self, contact_id: int) -> tuple[int, ...]:
         """Return what of these accounts is the contact's own: the same for those with whom all are shared."""
         return tuple([share_out(contact_id, members) for members in self.shared.values()])
+
+
+class Part(Enum):
+    """What a tick can leave undone for a while, without harm to what is under way."""
+
+    ENTRIES = "entries by launches and dates"
+    SPARE = "housekeeping and counting"
 
 
 class StaleCatalog(Conflict):
@@ -171,6 +180,9 @@ class World:
         self.down_since: dict[int, int] = {}  # account -> since when its breaker has been open
         self.holds = Holds()  # mail accounts that servers refuse for what they are
         self.merges = False  # contacts were merged: what comes in may tell of one that is no more
+        self.moving: tuple[Sequence[Run], ...] = ()  # the runs that the last tick has moved, or failed at
+        self.resting: dict[Part, int] = {}  # until when: a defect of ours
+        self.runs_set_aside: dict[RunKey, tuple[int, str]] = {}  # until when, and why: a defect of ours
         self.entries_set_aside = 0  # of the inbox: their contacts' runs wait
         self.old_inbox = False  # timers go on although an entry of the inbox is older than they wait for
         self.known_inputs: dict[object, int] = {}
@@ -412,6 +424,10 @@ class World:
         if limits.busy or (limits.next_at(now) or now) > now:
             return 0
         return max(0, min(limits.concurrency - limits.in_flight, limits.bucket.available(now)))
+
+    def rests(self, part: Part, now: int) -> bool:
+        """Return whether a part of the tick is left undone now, as a defect has stopped it."""
+        return bool(self.resting) and now < self.resting.get(part, 0)
 
     def forget_tick(self) -> None:
         """Undo what a tick that was rolled back has noted here."""

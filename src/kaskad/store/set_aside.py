@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from kaskad.domain.terms import Kind
 from kaskad.store.db import Transaction
+from kaskad.store.runs import MessageKey, RunKey
 
 
 class Entry(Struct, frozen=True):
@@ -60,3 +61,15 @@ def retry(tx: Transaction, number: int = 0) -> int:
 def drop(tx: Transaction, number: int) -> bool:
     """Leave one out for good; return whether it was there."""
     return bool(tx.run("drop_entry", id=number))
+
+
+def put_off(tx: Transaction, key: RunKey, again_at: int) -> None:
+    """Let a live run, and its message that waits for its turn, alone until then."""
+    tx.run("put_off_run", contact_id=key[0], run_id=key[1], again_at=again_at)
+    tx.run("put_off_queued", contact_id=key[0], run_id=key[1], again_at=again_at)
+
+
+def put_off_hits(tx: Transaction, key: MessageKey, now: int, again_at: int) -> None:
+    """Let the hits of a message that are due be judged then."""
+    where = {"contact_id": key[0], "run_id": key[1], "step": key[2]}
+    tx.run("put_off_hits", **where, now=now, again_at=again_at)

@@ -24,3 +24,17 @@ DELETE FROM inbox WHERE set_aside_at IS NOT NULL AND id = :id;
 -- exception: a queue in the order of arrival, so not spread by contact.
 -- What a tick would take, without taking it.
 SELECT id, contact_id, kind FROM inbox WHERE set_aside_at IS NULL ORDER BY id LIMIT :limit;
+
+-- name: put_off_run
+-- A defect stops it: it is looked at again later.
+UPDATE runs SET wake_at = :again_at, guard_at = NULL, seq = seq + 1
+ WHERE contact_id = :contact_id AND id = :run_id AND outcome IS NULL;
+
+-- name: put_off_queued
+-- And so is its message that waits for its turn, which would come at once, and again.
+UPDATE messages SET not_before = :again_at WHERE contact_id = :contact_id AND run_id = :run_id AND state = 1;
+
+-- name: put_off_hits
+-- A defect keeps the hits of a message from being judged: they are judged later.
+UPDATE hits SET judge_at = :again_at
+ WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step AND judge_at <= :now;

@@ -115,6 +115,15 @@ def _of_all(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
                 "are kept, and their people get nothing until somebody has looked.", count,
             ) % {"num": look.n(count)}  # fmt: skip
             yield ShownAlarm("bad", text, page(each.kind, each.name), look._("Health"))
+        case "runs_set_aside":
+            count = int(each.name)
+            text = look.words.ngettext(
+                "%(num)s run cannot be moved, because of a defect in Kaskad (%(why)s): it is tried again "
+                "every hour; the server's log names it.",
+                "%(num)s runs cannot be moved, because of a defect in Kaskad (%(why)s): they are tried again "
+                "every hour; the server's log names them.", count,
+            ) % {"num": look.n(count), "why": each.detail}  # fmt: skip
+            yield ShownAlarm("bad", text)
         case "webhook":
             text = look._("Webhook %(number)s does not take what it is told: %(why)s",
                           number=each.name, why=look.told(each.detail))  # fmt: skip
