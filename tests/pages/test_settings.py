@@ -16,6 +16,7 @@ from kaskad.actions import brand, keys, policy, suppressions, webhooks
 from kaskad.actions.contacts import ToldAddress
 from kaskad.domain.terms import Channel
 from kaskad.engine.herald import GONE_WHY
+from kaskad.store import set_aside
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.noted import PREFIX, is_noted
 from kaskad.web.app import ROUTERS
@@ -349,3 +350,29 @@ def test_every_action_of_the_audit_has_its_sentence():
     assert spoken == [], "nobody does these any more"
     assert link_of("PUT /contacts/{contact}", "con_7") == "/contacts/con_7"
     assert link_of("DELETE /accounts/{name}", "sms") == "" and link_of("POST /keys", "shop") == ""
+
+
+def test_what_was_set_aside_is_shown_and_left_out_only_when_asked_twice(visit, site):
+    office, ann = site.service.office, site.api.get("/contacts/ann")["id"]
+
+    def put(tx):
+        whose = int(ann.removeprefix("con_"))
+        tx.many("put_inbox", [(1, whose, 0, -1, 24, "stop", 1_780_000_000_000, '{"text": "no more"}')])
+        for found in tx.all("look_at_inbox", limit=10):
+            set_aside.put(tx, found[0], "KeyError at inbox.py:7", office.now())
+
+    office.write(put)
+    opened = visit("owner", language="en")
+    page = opened.goto("/settings/health")
+    shown = page.locator("#set-aside")
+    assert "no more" in shown.inner_text() and "KeyError at inbox.py:7" in shown.inner_text()
+    assert opened.axe() == []
+    shown.get_by_role("button", name="Leave out").press("Enter")
+    dialog = page.get_by_role("dialog")
+    assert "this person is written to again" in dialog.inner_text()
+    with office.read() as tx:
+        assert set_aside.count(tx) == 1
+    dialog.get_by_role("button", name="Leave out").press("Enter")
+    page.wait_for_selector("text=It is left out.")
+    with office.read() as tx:
+        assert set_aside.count(tx) == 0
