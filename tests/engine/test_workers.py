@@ -23,6 +23,7 @@ from kaskad.engine.arrival import Arrival
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.clock import SystemClock
 from kaskad.engine.engine import Engine
+from kaskad.engine.ingest import Ingest
 from kaskad.engine.parcel import Parcel
 from kaskad.engine.purse import Purse
 from kaskad.engine.receive import Delivery
@@ -478,3 +479,23 @@ def test_a_change_of_which_nobody_knows_whether_it_was_kept_is_not_made_again(ur
         process.engine._do_writes()
         next_one.result(0)
         process.stop()
+
+
+def test_whoever_asks_is_told_while_no_connection_is_to_be_had_and_no_longer(url: str) -> None:
+    with relayed(url) as relay:
+        process = Process(relay.url, INTAKE)
+        intake = Ingest(process.engine, process.db)
+        process.engine.start()
+        try:
+            until(lambda: process.engine.ticks > 0)
+            assert intake.problem() is None
+            relay.away = True
+            relay.cut()
+            until(lambda: intake.problem() is not None)
+            assert "cannot be reached" in str(intake.problem())
+            assert process.engine.problem() is None, "it goes on trying"
+            relay.away = False
+            until(lambda: intake.problem() is None)
+        finally:
+            relay.away = False
+            process.stop()

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import apsw
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -555,3 +556,20 @@ def test_a_new_file_and_those_beside_it_are_their_owners_only(tmp_path: Path) ->
     db.close()
     assert {"kaskad.db", "kaskad.db-wal", "kaskad.db-shm"} <= modes.keys()
     assert set(modes.values()) == {0o600}
+
+
+def test_a_server_gone_without_a_word_is_missed_unless_the_address_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[dict[str, object]] = []
+
+    def connect(url: str, **options: object) -> None:
+        asked.append(options)
+        raise psycopg.OperationalError("nobody is there")
+
+    monkeypatch.setattr("kaskad.store.postgres.psycopg.connect", connect)
+    for query in ("", "?keepalives_idle=7"):
+        with pytest.raises(Unavailable), open_database(f"postgresql://me@db.example.org/{query}").read():
+            pass
+    assert asked[0]["keepalives_idle"] == 30 and asked[0]["tcp_user_timeout"] == 60_000
+    assert "keepalives_idle" not in asked[-1] and asked[-1]["connect_timeout"] == 5

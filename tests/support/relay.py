@@ -14,7 +14,8 @@ _COMMITTED = b"COMMIT\x00"  # as the server says that a transaction is kept
 
 
 class Relay:
-    """Passes on what both ends say. `cut_commits`: how many of the next answers to a commit never arrive."""
+    """Passes on what both ends say. `cut_commits`: how many of the next answers to a commit never arrive;
+    `away`: no connection is to be had."""
 
     def __init__(self, url: str) -> None:
         with connect(url) as own:
@@ -25,6 +26,7 @@ class Relay:
         who = f"{parts.username or 'postgres'}@127.0.0.1:{port}"
         self.url = urlunsplit(parts._replace(netloc=who, query="sslmode=disable&gssencmode=disable"))
         self.cut_commits = 0
+        self.away = False
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -43,6 +45,9 @@ class Relay:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                if self.away:
+                    client.close()
+                    continue
                 server = self._reach()
                 self._pairs.append((client, server))
                 threading.Thread(target=self._pass, args=(client, server), daemon=True).start()

@@ -78,6 +78,7 @@ class Engine:
         self._served = 0  # requests and results, by the tick before
         self._halt = threading.Event()  # set with it
         self._problem: str | None = None
+        self._failing: str | None = None  # why the last tick was not kept
         self._thread: threading.Thread | None = None
         self._housekeeping = Housekeeping()
         self._containment = Containment(db, world)
@@ -133,6 +134,10 @@ class Engine:
     def problem(self) -> str | None:
         """Return why the engine does not work, or None."""
         return self._problem
+
+    def trouble(self) -> str | None:
+        """Return why nothing can be kept now, or None: it does not work, or goes on trying."""
+        return self._problem or self._failing
 
     def write(self, change: Callable[[Transaction], T], *, synced: bool = True) -> Future[T]:
         """Run `change` in a transaction between two ticks; the future ends after its commit.
@@ -191,9 +196,10 @@ class Engine:
         while not self._stopping and self._effects.lost is None:
             try:
                 more = self._work()
-                failures = 0
+                failures, self._failing = 0, None
             except (StoreError, Conflict) as error:  # tried so often, no conflict passes
                 failures += 1
+                self._failing = str(error)
                 log.error("tick failed", why=str(error), tries=failures)
                 self._effects.catch_up()  # which finds out whether the disk is lost: then no other try helps
                 away = isinstance(error, Unavailable) and self.world.shared  # a database server comes back

@@ -317,7 +317,7 @@ class Ingest:
 
     def problem(self) -> str | None:
         """Return why nothing can be taken now; None where all is well."""
-        return self._engine.problem()
+        return self._engine.trouble()
 
     def _answer(
         self, account: Account, told: Sequence[Told], visits: Sequence[opt_in.Visit | Confirmation],

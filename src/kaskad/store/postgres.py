@@ -33,7 +33,12 @@ from kaskad.store.db import Row
 from kaskad.store.statements import Dialect, Statement, statements
 
 POOL: Final = 8  # connections for writing, and as many for reading
-CONNECT_S: Final = 5
+# Where the address names no other: how long a connection may take to begin, and after how long without a sign
+# of life one is lost, waiting for an answer or saying something. By itself Linux takes up to two hours.
+CONNECTIONS: Final = {
+    "connect_timeout": 5, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}  # fmt: skip
 OLDEST: Final = 150_000
 # What writes goes by keys, in batches of one to thousands of rows. A plan made once for all sizes, by index,
 # takes 0.2 ms for one row where planning anew for 16 parts takes 0.7 ms, and never becomes a scan of whole
@@ -338,6 +343,9 @@ class PostgresDatabase:
             parts = conninfo_to_dict(url)
         except psycopg.ProgrammingError as error:
             raise Unavailable(f"The database's address cannot be read: {error}") from None
+        self._asked: dict[str, Any] = {
+            name: value for name, value in CONNECTIONS.items() if name not in parts
+        }
         self.name = f"postgresql://{parts.get('host', 'localhost')}/{parts.get('dbname', '')}"
         self._writers: _Pool = queue.LifoQueue()
         self._readers: _Pool = queue.LifoQueue()
@@ -438,7 +446,7 @@ class PostgresDatabase:
             raise Uncertain(f"{self.name} was lost at a commit: whether it was kept is unknown.") from error
 
     def _connect(self) -> psycopg.Connection[Row]:
-        connection = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_S)
+        connection = psycopg.connect(self._url, autocommit=True, **self._asked)
         connection.prepared_max = 1_000  # all our statements
         adapters = connection.adapters
         for kind in (int, bool):  # one type for all numbers, so that a statement is prepared once
