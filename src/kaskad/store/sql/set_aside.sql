@@ -14,7 +14,7 @@ SELECT count(*) FROM inbox WHERE set_aside_at IS NOT NULL;
 -- name: retry_entries
 -- exception: a queue in the order of arrival, so not spread by contact.
 -- One that was set aside (:id), or all (:id 0), are applied as if they had come now.
-UPDATE inbox SET set_aside_at = NULL, defect = NULL WHERE set_aside_at IS NOT NULL AND :id IN (0, id);
+UPDATE inbox SET set_aside_at = NULL, defect = NULL WHERE set_aside_at IS NOT NULL AND (id = :id OR :id = 0);
 
 -- name: drop_entry
 -- exception: a queue in the order of arrival, so not spread by contact.
