@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from kaskad.actions.office import Office
 from kaskad.domain.terms import Channel, Kind
+from kaskad.engine.engine import Engine
 from kaskad.engine.receive import Delivery
 from kaskad.store import cascades, opt_ins, suppressions
 from kaskad.store.contacts import Address, Consent, Contact, upsert
@@ -26,20 +27,25 @@ MARKS = ("marked", PHONE[1:], CHAT, "192.0.2.77", "Firefox", "crm-secret-7", "ca
 def staged(db: Database) -> tuple[Stage, Office]:
     """Return a stage and the office over it: its engine works whenever it is told something."""
     stage = Stage(db)
-    write, deliver = stage.engine.write, stage.engine.deliver
+    return stage, office_of(stage)
 
-    def written(change: Callable[[Transaction], Any]) -> Future[Any]:
-        future = write(change)
+
+def office_of(stage: Stage) -> Office:
+    """Return the office over a stage's engine, which then works whenever it is told something."""
+    engine = stage.engine
+
+    def written(change: Callable[[Transaction], Any], *, synced: bool = True) -> Future[Any]:
+        future = Engine.write(engine, change, synced=synced)
         stage.works()
         return future
 
     def delivered(delivery: Delivery) -> Future[Any]:
-        future = deliver(delivery)
+        future = Engine.deliver(engine, delivery)
         stage.works()
         return future
 
-    stage.engine.write, stage.engine.deliver = written, delivered  # type: ignore[method-assign]
-    return stage, Office(db, VAULT, stage.engine, stage.world.signer, "https://go.example.org")
+    engine.write, engine.deliver = written, delivered  # type: ignore[method-assign]
+    return Office(stage.db, VAULT, engine, stage.world.signer, "https://go.example.org")
 
 
 def marked(stage: Stage) -> int:

@@ -104,6 +104,15 @@ class Stage:
         self.world = World(self.clock, Signer(KEYS), self._options)
         self.engine = Engine(self.db, VAULT, self.world, lambda engine: self)
 
+    def beside(self, db: Database, options: Options | None = None) -> Stage:
+        """Return another process on the same database: its own memory, the same clock and provider."""
+        other = Stage.__new__(Stage)
+        other.db, other.clock, other.parcels = db, self.clock, self.parcels
+        other.answer = lambda parcel: self.answer(parcel)
+        other._numbers, other._slugs, other._options = self._numbers, self._slugs, options or self._options
+        other.restart()
+        return other
+
     # The engine's dispatcher
 
     def submit(self, parcels: list[Parcel]) -> None:
