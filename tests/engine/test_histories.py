@@ -10,7 +10,6 @@ from support.histories import failing, made
 from support.histories.__main__ import files
 
 FEW = (1, 2, 27)  # of `make test`: 4 s each; the last saw what a restart left at the call desk
-MANY = [range(first, first + 8) for first in range(100, 132, 8)]  # of `make long`
 
 
 @pytest.mark.parametrize("seed", FEW)
@@ -18,12 +17,3 @@ def test_promises_hold_in_a_history(seed: int) -> None:
     with files() as databases:
         failure = failing(made(seed), databases)
     assert failure is None, str(failure)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("seeds", MANY, ids=str)
-def test_promises_hold_in_many_histories(seeds: range) -> None:
-    with files() as databases:
-        for seed in seeds:
-            failure = failing(made(seed), databases)
-            assert failure is None, f"seed {seed}: {failure}"
