@@ -88,6 +88,21 @@ def test_whose_entry_is_set_aside_gets_nothing_until_it_counts(either, monkeypat
     assert stage.outcome(ann) == "responded" and not entries(stage)
 
 
+def test_a_failure_told_later_moves_nobody_on_whose_entry_is_set_aside(either, monkeypatch):
+    stage, (ann,) = started(either, 1)
+    put(stage, ann)
+    poison(monkeypatch, ann, KeyError("kind"))
+    stage.works()
+    monkeypatch.undo()
+    stage.receipt(ann, Kind.FAILED)
+    stage.passes("2d")
+    assert stage.sent(ann) == ["letter"]
+    stage.engine.write(lambda tx: set_aside.drop(tx, entries(stage)[0].id))
+    stage.world.entries_set_aside = 0
+    stage.passes("1h")
+    assert stage.sent(ann) == ["letter", "sms"], "it is left out: all goes on"
+
+
 def test_a_start_tries_again_what_was_set_aside(db, monkeypatch):
     stage, (ann,) = started(db, 1)
     put(stage, ann)

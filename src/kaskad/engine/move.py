@@ -34,6 +34,7 @@ from kaskad.engine.sums import Sums
 from kaskad.engine.world import Handed, World
 from kaskad.log import get_logger
 from kaskad.store import runs as run_store
+from kaskad.store import set_aside
 from kaskad.store.db import Transaction
 from kaskad.store.runs import RunKey
 
@@ -95,6 +96,8 @@ def move(
         waiting = run_store.unapplied(tx, [*due, *loaded])
         due = [run for run in due if run.contact_id not in waiting]
         loaded = [r for r in loaded if r.contact_id not in waiting or (r.contact_id, r.id) in touched]
+    if world.entries_set_aside:
+        loaded = _without_set_aside(tx, loaded, now)
     if not due and not loaded:
         return Moved([], 0, more)
     world.moving = (due, loaded)
@@ -146,6 +149,14 @@ def _rank(entering: tuple[Version, Run, Passages, Enter]) -> tuple[int, int, int
 def _lane(item: _Sending) -> int:
     """Return the lane of a message; before all of them goes whoever has asked for a person."""
     return -1 if tasks.asked_at(item.passages) is not None else item.version.class_code
+
+
+def _without_set_aside(tx: Transaction, runs: list[Run], now: int) -> list[Run]:
+    """Return the runs that may go on; whatever is told of others, they wait for what a defect keeps back."""
+    aside = set_aside.contacts(tx, [run.contact_id for run in runs])
+    waiting = [run for run in runs if run.contact_id in aside and run.outcome is None]
+    run_store.wake(tx, [(run.contact_id, run.id) for run in waiting], now)
+    return [run for run in runs if run not in waiting] if waiting else runs
 
 
 class _Mover:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec import Struct
 
 from kaskad.domain.terms import Kind
@@ -51,6 +53,11 @@ def count(tx: Transaction) -> int:
     """Return how many there are."""
     row = tx.one("count_set_aside")
     return int(row[0]) if row else 0
+
+
+def contacts(tx: Transaction, ids: Collection[int]) -> set[int]:
+    """Return those of these contacts about whom something is set aside."""
+    return {row[0] for row in tx.among("contacts_set_aside", sorted(set(ids)))}
 
 
 def retry(tx: Transaction, number: int = 0) -> int:

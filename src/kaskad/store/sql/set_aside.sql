@@ -11,6 +11,11 @@ SELECT id, contact_id, run_id, step, kind, event, at, value, set_aside_at, defec
 -- exception: a queue in the order of arrival, so not spread by contact.
 SELECT count(*) FROM inbox WHERE set_aside_at IS NOT NULL;
 
+-- name: contacts_set_aside
+SELECT contact_id FROM inbox
+ WHERE set_aside_at IS NOT NULL
+   AND contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+
 -- name: retry_entries
 -- exception: a queue in the order of arrival, so not spread by contact.
 -- One that was set aside (:id), or all (:id 0), are applied as if they had come now.
