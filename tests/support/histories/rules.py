@@ -28,7 +28,7 @@ NONE = {
         "SELECT * FROM cascades WHERE reserved < 0 OR charged < 0",
     "a run goes on after its goal":
         "SELECT f.* FROM facts f JOIN runs r ON r.contact_id = f.contact_id AND r.id = f.run_id"
-        " WHERE f.kind = 19 AND f.step = -1 AND r.outcome IS NULL AND r.holdout = 0",
+        " WHERE f.kind = 32 AND f.step = -1 AND r.outcome IS NULL AND r.holdout = 0",
 }  # fmt: skip
 OVER = {
     "a run never ends": "SELECT contact_id, id, phase, step, wake_at FROM runs WHERE outcome IS NULL",
@@ -78,7 +78,7 @@ def check_once(life: Life, keys: set[Key]) -> None:
 
 
 def check_budgets(life: Life) -> None:
-    """What is held of a budget is what messages hold, and no more than the budget where prices are kept."""
+    """What is held of a budget is what messages hold."""
     held = Counter[int]()
     for cascade_id, state, price, cost, spent in life.rows(
         "SELECT r.cascade_id, m.state, m.price, m.cost, m.spent FROM messages m"
