@@ -79,6 +79,7 @@ def test_a_page_keeps_up_by_itself_and_says_what_was_done(site, visit):
     page.locator(".live[data-state=open]").wait_for()
     site.api.post("/cascades/news/pause")
     page.get_by_text("Paused: nothing is sent").wait_for()  # without a reload
+    assert page.locator(".live").first.get_attribute("data-state") == "open", "still, of what came since"
     page.reload()
     page.get_by_role("button", name="Resume").click()
     page.get_by_role("dialog").get_by_role("button", name="Resume").click()

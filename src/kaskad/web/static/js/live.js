@@ -8,12 +8,14 @@
 const STALE_MS = 1500;
 let stream = null;
 let last = "";
+let state = "waiting";
 
 export function live() {
   if (document.querySelector("[data-live]")) follow();
   // A browser opens six connections to a server at most: a tab that nobody sees keeps none.
   document.addEventListener("visibilitychange", () => (document.hidden ? leave() : follow()));
   addEventListener("pagehide", leave);
+  document.addEventListener("htmx:after:swap", () => mark(state)); // the server knows nothing of it
 }
 
 function follow() {
@@ -43,7 +45,8 @@ function leave() {
   mark("waiting");
 }
 
-function mark(state) {
+function mark(now) {
+  state = now;
   for (const each of document.querySelectorAll(".live")) each.dataset.state = state;
 }
 
