@@ -32,6 +32,20 @@ def test_every_text_has_its_russian_once():
         assert all(set(PLACES.findall(form)) == set(PLACES.findall(english)) for form in forms), message.id
 
 
+def test_no_share_in_russian_breaks_its_text_or_shows_two_signs():
+    class Anything(dict):
+        def __missing__(self, place):
+            return 0
+
+    for _, message in messages().known():
+        english = message.id if isinstance(message.id, str) else message.id[1]
+        forms = [message.string] if isinstance(message.id, str) else list(message.string)
+        if PLACES.search(english) or "%%" in english:
+            assert all(form % Anything() for form in forms), message.id
+        elif "%" not in english:  # said as it stands
+            assert not any("%%" in form for form in forms), message.id
+
+
 def test_what_is_worded_stands_where_its_russian_is_looked_for():
     told, source = messages(), ROOT / "src" / "kaskad"
     looked_in = {*told.BELOW, "web/pages", "web/soon.py"}
