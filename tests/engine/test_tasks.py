@@ -7,6 +7,7 @@ import pytest
 from msgspec import json
 
 from engine.test_outbox import subscribe, told
+from kaskad.actions import reports
 from kaskad.domain.policy import Window
 from kaskad.domain.terms import Channel, Disposition, Kind, TaskState
 from kaskad.engine import agents
@@ -16,6 +17,8 @@ from kaskad.engine.world import Options
 from kaskad.store import cascades, contacts
 from kaskad.store import tasks as task_store
 from kaskad.store.tasks import Wanted
+from support.marked import office_of
+from support.one_count import rows
 from support.play import NOON
 from support.scenarios import limited
 from support.stage import Stage
@@ -139,6 +142,20 @@ def test_nobody_picks_up_three_times_then_the_step_has_failed(either):
     assert stage.states(ann)["agent"] == "failed" and stage.states(ann)["letter"] == "sent"
     (task,) = tasks(stage)
     assert task.state == TaskState.DONE.code and (task.dials, task.misses) == (3, 3)
+
+
+def test_a_call_that_nobody_took_has_not_arrived(either):
+    stage = desk(either)
+    ann, bob = person(stage), person(stage, "bob", "+77000000012", cart=2)
+    stage.passes("2h")
+    first = called(stage)
+    close(stage, first, Disposition.NO_ANSWER)
+    close(stage, called(stage), Disposition.REACHED_REFUSED)
+    stage.passes("24h")
+    assert sorted(stage.states(one)["agent"] for one in (ann, bob)) == ["read", "sent"]
+    calls = next(one for one in reports.report(office_of(stage), "cart").report.lines if one.id == "agent")
+    assert (calls.sent, calls.arrived, calls.silent, calls.seen) == (2, 1, 0, 1)
+    assert rows(either, "SELECT count(*) FROM arrivals WHERE channel = 10 AND arrived = 1")[0][0] == 1
 
 
 def test_a_call_back_keeps_the_step_alive_until_then(either):

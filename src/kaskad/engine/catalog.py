@@ -126,7 +126,7 @@ def _note_services(tx: Transaction) -> None:
     """Keep what the service of each account tells, as SQL cannot read it from providers."""
     for number, provider, known in tx.all("account_tells"):
         one = PROVIDERS.get(provider)
-        tells = sum(kind.bit for kind in one.capabilities.receipts) if one else 0
+        tells = one.capabilities.tells if one else 0
         if tells != known:
             tx.run("put_account_tells", id=number, tells=tells)
 

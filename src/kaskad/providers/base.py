@@ -80,6 +80,15 @@ class Capabilities(Struct, frozen=True):
     per_second: float = 10.0
     burst: int = 10
 
+    @property
+    def tells(self) -> int:
+        """Return what becomes known of its messages, as bits of kinds of facts.
+
+        Who tells that a call was answered tells that it arrived: a call of which that is not told did not.
+        """
+        told = self.receipts | ({Kind.DELIVERED} if Kind.ANSWERED in self.receipts else set())
+        return sum(kind.bit for kind in told)
+
 
 class Account(Struct, frozen=True):
     """A provider's credentials, limits and price; `account["name"]` reads a setting or a secret."""

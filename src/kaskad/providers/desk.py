@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from kaskad.domain.hours import is_zone
 from kaskad.domain.policy import HOUR, MINUTE, Window
-from kaskad.domain.task import DAYS, DeskPlan
+from kaskad.domain.task import DAYS, GIVEN_UP, MEANINGS, DeskPlan
 from kaskad.domain.terms import Channel, Reaction
 from kaskad.providers.base import Account, Capabilities, Provider, Setting
 
 _LARGEST = {"agents": 10_000, "call_minutes": 480, "sla_hours": 24 * 30, "tasks_a_day": 1_000_000}
 _LEAST = {"tasks_a_day": 0}
+TOLD = frozenset(kind for means in (*MEANINGS.values(), GIVEN_UP) for kind, _ in means.facts)  # by agents
 
 
 class Desk(Provider):
@@ -28,6 +29,7 @@ class Desk(Provider):
         Setting("zone", required=False, default="UTC", help="the time zone of hours, such as Asia/Almaty"),
     )
     capabilities = Capabilities(
+        receipts=TOLD,
         reactions=frozenset({Reaction.ANSWERED, Reaction.REPLIED}),
         idempotent=True,  # a task is a row of the very transaction
         concurrency=1,  # what may be open follows from the settings, at every tick
