@@ -206,7 +206,7 @@ def test_a_provider_describes_itself(name):
     assert len({setting.name for setting in provider.settings}) == len(provider.settings)
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("name", [name for name in PROVIDERS if not PROVIDERS[name].own])  # which has no wire
 def test_a_provider_tells_by_itself_what_its_cases_tell_and_no_more(name):
     reads = [json.loads(path.read_text())["read"] for path in CASES if path.parent.name == name]
     told = [next(iter(item.values())) for read in reads if isinstance(read, list) for item in read]
