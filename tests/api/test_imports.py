@@ -293,3 +293,14 @@ def test_a_file_of_nothing_but_bad_numbers_has_a_short_report_and_makes_nobody(a
     report = bring(api, "name,phone\n" + f"{'x' * 90},12\n" * 100, wait_s=30)
     kept = api.call("GET", f"/imports/{report['id']}/rejected").text.splitlines()
     assert report["rejected"] == 100 and 3 < len(kept) < 12
+
+
+def test_numbers_without_a_code_are_of_the_brands_country_where_nobody_says_another(api):
+    before = api.get("/policy")["country"]
+    api.call("PATCH", "/policy", {"country": "KZ"})
+    try:
+        report = bring(api, "id,phone\nhome1,8 701 000 00 41\n")
+        assert report["counts"]["unread"] == 0
+        assert api.get("/contacts/home1")["addresses"][0]["value"] == "+77010000041"
+    finally:
+        api.call("PATCH", "/policy", {"country": before})

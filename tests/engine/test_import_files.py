@@ -359,3 +359,12 @@ def test_a_file_is_told_in_the_same_way_however_it_is_taken_and_from_whatever_ro
         file = PeopleFile(data, "p.csv", Reading("RU"), 5)
         assert list(file.pass_over(pieces[cut].rows))[-1] == pieces[cut].rows
         assert told([*pieces[: cut + 1], *taken(77, file)]) == told(whole)
+
+
+def test_a_workbook_with_a_title_above_its_header_is_read_below_it() -> None:
+    data = book(
+        ["Клиенты на 27.11.2026"], [], ["ФИО", "Моб. телефон"], ["Анна", "+79000000001"], ["Юрий", "нет"]
+    )
+    file, (person, *_), notes = people(data)
+    assert file.columns == {"ФИО": "name", "Моб. телефон": "sms"} and person.row == 4 and file.rows_about == 2
+    assert {row for row, *_ in notes} == {5}

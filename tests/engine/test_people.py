@@ -130,3 +130,30 @@ def test_whatever_the_file_holds_it_is_read_or_refused(data: bytes) -> None:
         return
     rows = [person.row for person in file.people] + [note.row for note in file.notes if note.rejected]
     assert len(rows) == len(set(rows))
+
+
+TITLED = (
+    "Выгрузка из 1С на 27.11.2026{0}\n\nФИО{0}Эл. почта{0}Моб. телефон\n"
+    "Анна{0}ann@example.org{0}8 701 000 00 01\nБорис{0}нет{0}нет\n"
+)
+
+
+@pytest.mark.parametrize(
+    "text", [TITLED.format(";"), TITLED.replace("{0}\n\n", "\n\n").format(";"), TITLED.format("\t")]
+)
+def test_a_title_above_the_header_is_passed_over_and_rows_are_counted_with_it(text: str) -> None:
+    file = read(text, "KZ")
+    assert file.columns == {"ФИО": "name", "Эл. почта": "email", "Моб. телефон": "sms"}
+    (person,) = file.people
+    assert person.row == 4 and [a.value for a in person.contact.addresses] == [
+        "ann@example.org",
+        "+77010000001",
+    ]
+    assert {note.row for note in file.notes} == {5}
+
+
+@pytest.mark.parametrize(
+    "text", ["phone\n+77010000001\n", "email\nann@example.org;bob@example.org\n", "phone\n+77010000001,1\n"]
+)
+def test_a_first_row_of_one_name_is_the_header_where_no_names_follow(text: str) -> None:
+    assert list(read(text).columns) == [text.split()[0]]

@@ -122,6 +122,8 @@ def test_a_file_is_rehearsed_and_brought_in(visit, site):
     text = "Имя;Почта;Город\nВера;vera@import.example.org;Омск\nИван;нет;Тула\n".encode("cp1251")
     page.set_input_files("#file", {"name": "люди.csv", "mimeType": "text/csv", "buffer": text})
     expect(page.locator('[data-figure="new"]')).to_have_text("1")
+    expect(page.locator(".found tbody tr").first).to_contain_text("в ней ничто не называет человека")
+    expect(page.get_by_label("Почта").locator("option").first).to_have_text("распознано: почта")
     opened.shoot("import wizard ru")
     assert opened.axe() == [] and not opened.overflows()
     assert site.api.get("/contacts?q=vera@import")["items"] == []

@@ -17,6 +17,7 @@ from msgspec import Struct, structs
 from kaskad.actions.import_job import Job
 from kaskad.actions.import_places import Placing
 from kaskad.actions.office import Office
+from kaskad.actions.policy import show as policy_of
 from kaskad.domain.consent import ALL_CHANNELS
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.terms import Channel
@@ -87,6 +88,7 @@ def start(
         raise Invalid([worded("Say where they agreed (consent) beside what they agreed to or when.")])
     if wishes.basis_at > office.now():
         raise Invalid([worded("The date on which they agreed is still to come.")])
+    wishes = structs.replace(wishes, reading=_at_home(office, wishes.reading))
     reading = structs.replace(wishes.reading, agreed=_agreed(wishes)) if wishes.basis else wishes.reading
     file = PeopleFile(data, wishes.source, reading, 0)  # what cannot be read leaves no trace
     digest = sha256(sha256(data).digest() + msgspec.json.encode(wishes, order="sorted")).hexdigest()
@@ -165,6 +167,11 @@ def _begun(office: Office, digest: str, file: PeopleFile, wishes: Wishes) -> tup
         now=office.now(), beat_at=wall_ms(),
     ))  # fmt: skip
     return show(office, import_id), True
+
+
+def _at_home(office: Office, reading: Reading) -> Reading:
+    """Return how a file is read: numbers as in the brand's country, where nobody has named another."""
+    return reading if reading.country else structs.replace(reading, country=policy_of(office).country or None)
 
 
 def _awaited(office: Office, import_id: int, wait_s: float) -> Import:

@@ -23,7 +23,9 @@ FROM = Annotated[
     str, typer.Option("--from", metavar="ACCOUNT", help="Instead of a file: an account of a CRM.")
 ]
 LIST = Annotated[str, typer.Option("--list", help="Add them to this list, made where there is none.")]
-COUNTRY = Annotated[str, typer.Option(help="Where numbers without country code are from, such as KZ.")]
+COUNTRY = Annotated[
+    str, typer.Option(help="Where numbers without country code are from, such as KZ; else the brand's.")
+]
 CONSENT = Annotated[
     str,
     typer.Option(

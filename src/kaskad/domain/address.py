@@ -139,13 +139,16 @@ def normalise_phone(text: str, country: str | None = None) -> str:
 
 
 def _bad_phone(text: str, country: str | None) -> BadAddress:
-    where = worded(" in %(country)s", country=country) if country and not text.startswith("+") else ""
-    return BadAddress(
-        worded(
-            "%(short)s is no telephone number%(where)s: write it with + and the country code",
-            short=_short(text),
-            where=where,
+    if country and not text.startswith("+"):
+        return BadAddress(
+            worded(
+                "%(short)s is no telephone number in %(country)s: write it with + and the country code",
+                short=_short(text),
+                country=country,
+            )
         )
+    return BadAddress(
+        worded("%(short)s is no telephone number: write it with + and the country code", short=_short(text))
     )
 
 

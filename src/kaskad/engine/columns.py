@@ -21,11 +21,12 @@ from kaskad.domain.worded import worded
 
 COLUMNS: dict[str, tuple[str, ...]] = {  # what a column is -> its headers, lower-case letters and digits only
     "external_id": ("externalid", "id", "contactid", "crmid", "код", "номер", "userid", "customerid"),
-    "name": ("name", "firstname", "fullname", "имя", "фио", "аты"),
+    "name": ("name", "firstname", "fullname", "имя", "фио", "аты", "фиоклиента", "имяклиента"),
     "email": ("email", "mail", "emailaddress", "почта", "электроннаяпочта", "емейл", "имейл",
-              "адресэлектроннойпочты", "emailадрес"),
+              "адресэлектроннойпочты", "emailадрес", "элпочта", "эпочта"),
     "sms": ("phone", "mobile", "tel", "sms", "phonenumber", "mobilephone", "cell", "телефон", "мобильный",
-            "сотовый", "тел", "моб", "номертелефона", "мобильныйтелефон", "сотовыйтелефон", "телефоны"),
+            "сотовый", "тел", "моб", "номертелефона", "мобильныйтелефон", "сотовыйтелефон", "телефоны",
+            "мобтелефон", "контактныйтелефон"),
     "telegram": ("telegram", "telegramid", "tg", "телеграм"),
     "whatsapp": ("whatsapp", "wa", "ватсап"),
     "viber": ("viber", "вайбер"),

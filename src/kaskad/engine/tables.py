@@ -1,5 +1,6 @@
 """Read the rows of a table that somebody has sent: CSV, JSON Lines, or a workbook of a spreadsheet program.
 
+What stands above the header, such as the title of a report, is passed over; rows are counted with it.
 A file is looked through to its end before its first row is given away: what breaks off is refused whole.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import islice
 from typing import Any
@@ -26,6 +27,7 @@ COLUMNS_AT_MOST = 500
 _DELIMITERS = ",;\t|"
 _GUARDED = re.compile(r"'['=@\t\r+-]").search
 _LONGEST_HEADER = 65_536
+_TITLES_AT_MOST = 10  # rows that are looked through for the header
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # XLSX, XLSB, ODS; XLS
 _SPELLED = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _Cell = str | float | int | bool | time | date | datetime | timedelta
@@ -86,8 +88,26 @@ def open_table(data: bytes, source: str) -> Table:
 
 def delimiter_of(text: str) -> str:
     """Return what separates the cells: what the header has most of, outside quotes."""
-    header = re.sub(r'"[^"]*"', "", text.lstrip().splitlines()[0]) if text.strip() else ""
-    return max(_DELIMITERS, key=header.count)
+    first = text.lstrip().splitlines()[:_TITLES_AT_MOST] or [""]
+    header = re.sub(r'"[^"]*"', "", first[0])
+    if any(each in header for each in _DELIMITERS):
+        return max(_DELIMITERS, key=header.count)
+    below = (each for each in _DELIMITERS if _above_header(line.split(each) for line in first))
+    return next(below, _DELIMITERS[0])
+
+
+def _above_header(rows: Iterable[Sequence[str]]) -> int:
+    """Return how many rows stand above the header: a title, empty rows, as in reports of other programs."""
+    for number, cells in enumerate(islice(rows, _TITLES_AT_MOST)):
+        named = [cell for cell in cells if cell.strip()]
+        if len(named) > 1:
+            return 0 if any(map(_is_value, named)) else number
+    return 0
+
+
+def _is_value(cell: str) -> bool:
+    """Say whether a cell is no name of a column: an address, or more of digits than of letters."""
+    return "@" in cell or sum(map(str.isdecimal, cell)) > sum(map(str.isalpha, cell))
 
 
 def _csv(text: Encoded, source: str) -> Table:
@@ -95,6 +115,7 @@ def _csv(text: Encoded, source: str) -> Table:
         return io.TextIOWrapper(io.BytesIO(text.data), text.codec, "replace", newline="")
 
     delimiter = delimiter_of(wrapped().read(_LONGEST_HEADER))
+    above = 0
     guarded = b"'" in text.data and any(map(_GUARDED, wrapped()))
     held: list[str] = []  # lines of the row that is being read
     header: list[str] | None = None
@@ -103,7 +124,8 @@ def _csv(text: Encoded, source: str) -> Table:
     reader = csv.reader(_holding(wrapped(), held) if quoted else wrapped(), delimiter=delimiter)
     last: list[str] = []
     try:
-        for cells in islice(reader, 1):
+        above = _above_header(csv.reader(wrapped(), delimiter=delimiter))
+        for cells in islice(reader, above, above + 1):
             header = [as_told(name.strip()) if guarded else name.strip() for name in cells]
             last, held[:] = held[:], []
         if not quoted:
@@ -132,8 +154,7 @@ def _csv(text: Encoded, source: str) -> Table:
 
     def lines() -> Iterator[Line]:
         rows = csv.reader(wrapped(), delimiter=delimiter)
-        next(rows)
-        for number, cells in enumerate(rows, 2):
+        for number, cells in enumerate(islice(rows, above + 1, None), above + 2):
             yield Line(number, cells)
 
     shape = f"CSV, {text.name}, {_SPELLED[delimiter]}"
@@ -229,7 +250,11 @@ def _workbook(data: bytes, source: str) -> Table:
         book = CalamineWorkbook.from_filelike(io.BytesIO(data))
         sheets = (book.get_sheet_by_name(name) for name in book.sheet_names)
         sheet = next((sheet for sheet in sheets if sheet.height), None)
-        first = next(sheet.iter_rows(), []) if sheet is not None else []
+        first = (
+            [[_as_text(cell) for cell in row] for row in islice(sheet.iter_rows(), _TITLES_AT_MOST)]
+            if sheet is not None
+            else []
+        )
     except BaseException as error:  # the reader panics over some files, and that is no Exception
         if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
             raise
@@ -253,15 +278,15 @@ def _workbook(data: bytes, source: str) -> Table:
             ]
         )
     top, _ = sheet.start or (0, 0)
+    above = _above_header(first)
 
     def lines() -> Iterator[Line]:
-        rows = sheet.iter_rows()
-        next(rows)
-        for number, cells in enumerate(rows, top + 2):
+        rows = islice(sheet.iter_rows(), above + 1, None)
+        for number, cells in enumerate(rows, top + above + 2):
             yield Line(number, [_as_text(cell) for cell in cells])
 
-    header = [_as_text(cell).strip() for cell in first]
-    return Table(header, lines, sheet.height - 1, f"workbook, sheet {sheet.name!r}")
+    header = [cell.strip() for cell in first[above]]
+    return Table(header, lines, sheet.height - 1 - above, f"workbook, sheet {sheet.name!r}")
 
 
 def _one_line(error: BaseException) -> str:

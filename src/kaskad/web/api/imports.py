@@ -171,7 +171,7 @@ def import_contacts(
     office: InOffice,
     file: Annotated[Upload, Depends(uploaded)],
     country: Annotated[
-        Country | None, Query(description="Where numbers without country code are from.")
+        Country | None, Query(description="Where numbers without country code are from; else the brand's.")
     ] = None,
     consent: Annotated[
         str,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from kaskad.actions import imports, lists
+from kaskad.actions import imports, lists, policy
 from kaskad.domain.ids import import_text, read_import
 from kaskad.domain.terms import Channel
 from kaskad.engine.sheets import csv_text
+from kaskad.store.imports import Note
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.i18n import N_
+from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import HEADERS, Visitor, go, render
 
@@ -49,8 +53,10 @@ MEANINGS = {
     "country": N_("country"),
     "consent": N_("consent"),
     "seed": N_("test contact"),
+    "date": N_("date"),
     "attribute": N_("attribute"),
 }
+REHEARSED = 20  # notes that are shown before the file is brought in
 
 
 @router.get("/imports")
@@ -68,13 +74,20 @@ def listing(office: InOffice, request: Request, seen: Reader, cursor: str = "") 
 @router.get("/imports/new")
 def wizard(office: InOffice, request: Request, seen: Writer) -> Response:
     """Show the way of a file: choose it, see what its columns are taken for, rehearse, bring it in."""
-    look = look_of(request, seen)
-    chats = [(each.value, look.word("channel", each.value)) for each in Channel
-             if each.value not in ("email", "sms", "robot_call", "agent_call")]  # fmt: skip
-    meanings = [(name, look._(text)) for name, text in MEANINGS.items()]
+    country = policy.show(office).country
     return render(
-        request, look, "import_new.html", seen=seen, meanings=[*meanings[:5], *chats, *meanings[5:]],
-        lists=lists.names(office, limit=200), kinds=[(name, look._(text)) for name, text in KINDS.items()],
+        request, look_of(request, seen), "import_new.html", seen=seen, lists=lists.names(office, limit=200),
+        country=country,
+    )  # fmt: skip
+
+
+@router.get("/imports/{number}/rehearsed")
+def rehearsed(office: InOffice, request: Request, seen: Writer, number: Number) -> Response:
+    """Return what the columns of a file were taken for, and what was odd in its rows: parts of the wizard."""
+    look, found = look_of(request, seen), imports.show(office, read_import(number) or 0)
+    return render(
+        request, look, "import_rehearsed.html", seen=seen, found=found, meanings=_meanings(look), kinds=KINDS,
+        meant=partial(_meant, look), notes=_weighty(found.notes)[:REHEARSED],
     )  # fmt: skip
 
 
@@ -86,8 +99,29 @@ def report(office: InOffice, request: Request, seen: Reader, number: Number) -> 
     return render(
         request, look, "import.html", seen=seen, found=found, number=number, told=told, states=STATES,
         kinds=[(name, look._(text), found.counts.get(name, 0)) for name, text in KINDS.items()],
-        notes=sorted(found.notes, key=lambda each: each.row)[:200], names=KINDS,
+        notes=_weighty(found.notes)[:200], names=KINDS, meant=partial(_meant, look),
     )  # fmt: skip
+
+
+def _meanings(look: Look) -> list[tuple[str, str]]:
+    """Return what a column can be, with the word for it."""
+    chats = [(each.value, look.word("channel", each.value)) for each in Channel
+             if each.value not in ("email", "sms", "robot_call", "agent_call")]  # fmt: skip
+    meanings = [(name, look._(text)) for name, text in MEANINGS.items()]
+    return [*meanings[:5], *chats, *meanings[5:]]
+
+
+def _meant(look: Look, name: str, meaning: str) -> str:
+    """Return what a column was taken for, in words."""
+    kind, dot, rest = meaning.partition(".")
+    word = {"sms": "phone", "external_id": "id", "contact": "attribute"}.get(kind, kind)
+    said = dict(_meanings(look)).get(word, kind) if meaning else "—"
+    return f"{said}: {rest}" if dot and rest != name else said
+
+
+def _weighty(notes: Sequence[Note]) -> list[Note]:
+    """Return notes by row: first what was left out, last what only tells of another spelling."""
+    return sorted(notes, key=lambda note: (not note.rejected, note.kind == "fixed", note.row))
 
 
 @router.post("/imports/{number}/stop")

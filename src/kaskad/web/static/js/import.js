@@ -53,37 +53,25 @@ async function rehearse() {
   const told = await send(true);
   if (!told) return;
   if (told.state === "running") say(form.dataset.large);
-  show(told);
+  await show(told);
   for (const id of ["columns", "consents", "rehearsal", "rehearse"]) document.getElementById(id).hidden = false;
   bring.disabled = false;
 }
 
-function show(told) {
+async function show(told) {
   const place = form.querySelector(".columns");
   const chosen = Object.fromEntries([...place.querySelectorAll("select")].map((each) => [each.dataset.column, each.value]));
-  const made = Object.entries(told.columns).map(([name, meaning], at) => {
-    const part = document.getElementById("column").content.firstElementChild.cloneNode(true);
-    const [label, select, hint] = part.children;
-    label.textContent = name;
-    label.htmlFor = select.id = `column-${at}`;
-    select.dataset.column = name;
-    select.value = chosen[name] ?? "";
-    select.options[0].textContent = `${select.options[0].textContent}: ${meaning || "—"}`;
-    hint.textContent = (samples[name] ?? []).join(" · ");
-    return part;
-  });
-  place.replaceChildren(...made);
+  const answer = await fetch(`/imports/${told.id}/rehearsed`, { credentials: "same-origin" });
+  const parts = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const select of parts.querySelectorAll("select")) {
+    select.value = chosen[select.dataset.column] ?? "";
+    select.nextElementSibling.textContent = (samples[select.dataset.column] ?? []).join(" · ");
+  }
+  place.replaceChildren(...parts.querySelector(".columns").children);
+  form.querySelector(".found").replaceChildren(...parts.querySelector(".found").children);
   for (const each of form.querySelectorAll("[data-figure]")) {
     each.textContent = Number(told[each.dataset.figure]).toLocaleString(document.documentElement.lang);
   }
-  const words = (kind) => form.querySelector(`[data-kind="${kind}"]`)?.textContent ?? kind;
-  const lines = Object.entries(told.counts).filter(([, count]) => count).map(([kind, count]) => `${words(kind)}: ${count}`);
-  const notes = told.notes.slice(0, 20).map((each) => `${each.row}: ${each.text}`);
-  form.querySelector(".found").replaceChildren(...[...lines, ...notes].map((text) => {
-    const line = document.createElement("li");
-    line.textContent = text;
-    return line;
-  }));
 }
 
 // The first cells of each column, where the file is a text.
