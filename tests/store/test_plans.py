@@ -37,6 +37,7 @@ EXCEPTIONS = {  # statements that say `-- exception:`, and why
     "known_addresses",
     "look_at_inbox",
     "put_external_ids",
+    "put_entries_aside",
     "put_inbox",
     "put_provider_ids",
     "queued_messages",

@@ -42,6 +42,7 @@ _WORDS = 300
 URGENT = (
     "engine",
     "inbox",
+    "unread",
     "set_aside",
     "guard",
     "guard_step",

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 WORDS: Mapping[str, tuple[str, str]] = {  # kind -> English, Russian
     "engine": ("The engine has stopped", "Движок остановился"),
     "inbox": ("What has arrived waits too long", "Пришедшее ждёт слишком долго"),
+    "unread": ("A version does not read, its runs wait: {name}",
+               "Версия не читается, её прохождения ждут: {name}"),
     "set_aside": ("What has arrived could not be applied, because of a defect: {name}",
                   "Пришедшее не удалось учесть из-за ошибки в программе: {name}"),
     "runs_set_aside": ("Runs cannot be moved, because of a defect: {name}",
@@ -55,7 +57,7 @@ _PAGES: Mapping[str, str] = {  # kind -> where something can be done about it
     "uneven_trial": "/cascades/{cascade}/trials", "uneven": "/cascades/{cascade}/uplift?all=yes",
     "account_told": _ACCOUNT, "account_held": _ACCOUNT, "account_down": "/channels",
     "account_trouble": "/channels", "webhook": "/settings/webhooks/{name}", "stops": "/inbox",
-    "set_aside": "/settings/health",
+    "set_aside": "/settings/health", "unread": "/cascades/{cascade}/versions",
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from kaskad.actions import accounts, cascades, guards, money, set_aside, step_ho
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
 from kaskad.actions.winners import undone
-from kaskad.domain.errors import Conflict
+from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.worded import worded
 from kaskad.store import accounts as account_store
 from kaskad.store import alarms as alarm_store
@@ -31,9 +31,10 @@ class Alarm(Struct, frozen=True):
 
 
 KINDS = (
-    "engine", "inbox", "set_aside", "runs_set_aside", "guard", "guard_step", "canary", "canary_version",
-    "account_held", "account_down", "guard_told", "account_told", "account_trouble", "uneven", "uneven_trial",
-    "budget_used", "budget_near", "stranded", "webhook", "stops", "no_address", "winner",
+    "engine", "inbox", "unread", "set_aside", "runs_set_aside", "guard", "guard_step", "canary",
+    "canary_version", "account_held", "account_down", "guard_told", "account_told", "account_trouble",
+    "uneven", "uneven_trial", "budget_used", "budget_near", "stranded", "webhook", "stops", "no_address",
+    "winner",
 )  # fmt: skip
 NEWS = ("winner",)  # told once, and not when it is over
 DAY_MS = 86_400_000
@@ -52,6 +53,7 @@ def alarms(office: Office) -> list[Alarm]:
     world, now = office.engine.world, office.now()
     if stuck := [why for until, why in list(world.runs_set_aside.values()) if until >= now]:
         found.append(Alarm("runs_set_aside", str(len(stuck)), stuck[-1]))
+    found += [Alarm("unread", f"{one.slug}/{one.number}", one.why) for one in world.unread.values()]
     found += _of_guards(office)
     found += _of_canaries(office)
     found += _of_webhooks(office)
@@ -150,7 +152,7 @@ def _of_cascades(office: Office) -> Iterator[Alarm]:
                     cascades.definition_of(office, tx, row), usable, rates=office.engine.world.rates,
                     day=office.now() // DAY_MS,
                 )  # fmt: skip
-            except Conflict:
+            except (Conflict, Invalid):  # a draft, or its alarm says that it does not read
                 continue
             if lacking:
                 yield Alarm("stranded", row.slug, lacking[0])
@@ -170,9 +172,10 @@ def _of_winners(office: Office) -> Iterator[Alarm]:
         won = winners.lately(tx, office.now() - NEWS_MS)
     for one in won:
         if one.version_id is not None and one.step is not None:
-            if undone(office.engine.world.versions[one.version_id], one.step):
+            version = office.engine.world.versions.get(one.version_id)
+            if version is None or undone(version, one.step):
                 continue
-            step = office.engine.world.versions[one.version_id].cascade.steps[one.step].id
+            step = version.cascade.steps[one.step].id
             said = worded("Variant %(name)s has won.", name=one.winner)
             yield Alarm("winner", f"{one.slug}/{step}", said)
         elif one.promoted:

@@ -94,7 +94,8 @@ def go_on(office: Office) -> None:
     with office.read() as tx:
         found = store.under_way(tx)
     for one in found:
-        _look(office, one)
+        if one.version_id not in office.engine.world.unread:
+            _look(office, one)
 
 
 def release(office: Office, slug: str, launch_id: int) -> None:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from kaskad.actions.approved_texts import wrong_texts
 from kaskad.config import FILE, Settings
 from kaskad.domain.definition import to_cascade
-from kaskad.domain.errors import KaskadError
+from kaskad.domain.errors import Invalid, KaskadError
 from kaskad.domain.terms import Channel
 from kaskad.domain.worded import worded
 from kaskad.engine.catalog import to_send_by
@@ -287,7 +287,14 @@ def _of_texts(db: Database, accounts: list[Account]) -> Iterator[Finding]:
         for row in cascade_store.all_cascades(tx):
             if row.state != cascade_store.ACTIVE or row.version_id is None:
                 continue
-            cascade = to_cascade(cascade_store.version(tx, row.version_id).source, name=row.slug)
+            try:
+                cascade = to_cascade(cascade_store.version(tx, row.version_id).source, name=row.slug)
+            except Invalid as error:
+                yield Finding(
+                    "problem", worded("the text of %(name)s", name=row.slug), error.worded[0],
+                    worded("nobody enters it, and its runs wait: start a release that reads it"),
+                )  # fmt: skip
+                continue
             for problem in wrong_texts(tx, cascade, accounts):
                 yield Finding(
                     "problem", worded("approved text"), problem, worded("its step is skipped until then")

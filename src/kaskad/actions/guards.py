@@ -175,7 +175,7 @@ def _watched(
 def words_of(office: Office, tx: Transaction, stop: Stop) -> str:
     """Return in words why something was stopped."""
     step = ""
-    if stop.stream.version_id:
+    if stop.stream.version_id and stop.stream.version_id not in office.engine.world.unread:
         steps = cascade_of(office, tx, stop.stream.version_id).steps
         step = steps[stop.stream.step].id if 0 <= stop.stream.step < len(steps) else ""
     return told(stop.stream.figure, stop.count, stop.bound, step)
@@ -235,6 +235,8 @@ def _subjects(office: Office, tx: Transaction) -> dict[tuple[int, int], Subject]
         if row.state != cascades.ACTIVE:
             continue
         for version in cascades.versions_of(tx, row.id):
+            if version.id in office.engine.world.unread:
+                continue  # it sends nothing
             cascade = cascade_of(office, tx, version.id)
             guard = policy.guard.over(cascade.guard)
             found[version.id, 0] = Subject(guard, row.id, row.slug, tuple(each.id for each in cascade.steps))

@@ -137,4 +137,6 @@ def _places(office: Office, tx: Transaction, slug: str, step: str) -> tuple[int,
 
 
 def _name(office: Office, tx: Transaction, version_id: int, step: int) -> str:
+    if version_id in office.engine.world.unread:
+        return str(step + 1)
     return cascade_of(office, tx, version_id).steps[step].id

@@ -45,6 +45,8 @@ def look(office: Office) -> int:
 
 
 def _watched(office: Office, tx: Transaction, row: CascadeRow) -> _Watched | None:
+    if row.version_id in office.engine.world.unread:
+        return None
     trigger = cascade_of(office, tx, row.version_id or 0).trigger
     known = segments.find(tx, trigger.segment) if trigger.segment else None
     if known is None:

@@ -16,11 +16,11 @@ from kaskad.domain.prices import PriceList
 from kaskad.domain.rates import Rates
 from kaskad.domain.rhythm import Curves
 from kaskad.domain.version import Version, prepare
-from kaskad.engine import spending, texts
+from kaskad.engine import spending, texts, unread
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.ranges import read_ranges, starters
 from kaskad.engine.returns import begin_anew
-from kaskad.engine.world import CascadeState, World
+from kaskad.engine.world import CascadeState, Unread, World
 from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Account, Limits
 from kaskad.store import accounts as account_store
@@ -61,27 +61,15 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     _note_services(tx)
     world.set_accounts(to_send_by(kept) for kept in account_store.all_accounts(tx, vault))
     cascades = cascade_store.all_cascades(tx)
-    versions: list[Version] = []
-    learnt, won, held = learning.chances(tx), winners.weights(tx), step_holds.held(tx)
-    for cascade in cascades:
-        for row in cascade_store.versions_of(tx, cascade.id):
-            known = world.versions.get(row.id)
-            chances, weights = learnt.get(row.id, {}), won.get(row.id, {})
-            paused = held.get(row.id, {})
-            same = known is not None and known.policy == policy
-            version = known if known and same else read_version(tx, row, policy)
-            versions.append(
-                version
-                if (version.chances, version.weights, version.held) == (chances, weights, paused)
-                else structs.replace(version, chances=chances, weights=weights, held=paused)
-            )
+    versions, not_read = _versions(tx, world, cascades)
     new = [version for version in versions if version.id not in world.versions]
     if new:  # for the views
         steps = [(version.id, step.number, step.id) for version in new for step in version.cascade.steps]
         tx.many("put_step_names", steps)
         tx.many("put_version_currencies", [(each.id, each.cascade.budget.currency) for each in new])
     _note_returns(tx, world, cascades, versions)
-    world.set_versions(versions, [CascadeState(c.id, c.slug, c.state, c.version_id) for c in cascades])
+    world.set_versions(versions, [CascadeState(c.id, c.slug, c.state, c.version_id) for c in cascades],
+                       not_read)  # fmt: skip
     world.trials = {row.base_id: row.trial for row in trials.running(tx)} | {
         row.base_id: row.lot for row in version_canaries.running(tx)
     }
@@ -107,6 +95,29 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     world.queued = {row[0]: row[1] for row in tx.all("queued_accounts")}
 
 
+def _versions(
+    tx: Transaction, world: World, cascades: Sequence[cascade_store.CascadeRow]
+) -> tuple[list[Version], dict[int, Unread]]:  # fmt: skip
+    """Return all versions that read, and by id those that do not."""
+    versions: list[Version] = []
+    not_read: dict[int, Unread] = {}
+    learnt, won, held = learning.chances(tx), winners.weights(tx), step_holds.held(tx)
+    for cascade in cascades:
+        for row in cascade_store.versions_of(tx, cascade.id):
+            version = world.versions.get(row.id)
+            if version is None or version.policy != world.policy:
+                try:
+                    version = read_version(tx, row, world.policy)
+                except Exception as error:
+                    not_read[row.id] = unread.note(world, cascade.slug, row, error)
+                    continue
+            now = learnt.get(row.id, {}), won.get(row.id, {}), held.get(row.id, {})
+            if (version.chances, version.weights, version.held) != now:
+                version = structs.replace(version, chances=now[0], weights=now[1], held=now[2])
+            versions.append(version)
+    return versions, not_read
+
+
 def _note_returns(
     tx: Transaction, world: World, cascades: Sequence[cascade_store.CascadeRow], versions: Sequence[Version]
 ) -> None:  # fmt: skip
@@ -116,7 +127,9 @@ def _note_returns(
     changed = [
         each.id
         for each in cascades
-        if each.version_id and (last := before.get(each.id)) and told.get(last) != told[each.version_id]
+        if each.version_id in told
+        and (last := before.get(each.id))
+        and told.get(last) != told[each.version_id]
     ]
     if changed:
         begin_anew(tx, changed)

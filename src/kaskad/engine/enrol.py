@@ -46,9 +46,8 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
     if not requests:
         return ended
     if world.trials:
-        requests = [
-            structs.replace(each, version=world.entered(each.version, each.contact_id)) for each in requests
-        ]
+        entered = [(each, world.entered(each.version, each.contact_id)) for each in requests]
+        requests = [structs.replace(each, version=version) for each, version in entered if version]
     asked = {request.contact_id for request in requests}
     known = run_store.of_contacts(tx, sorted(asked))
     firsts = _Firsts(now) if len(asked) == len(requests) else None

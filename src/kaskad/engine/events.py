@@ -53,7 +53,9 @@ def apply_events(
     for a, event in sorted(new, key=lambda pair: (pair[0].at, pair[0].event)):
         name, properties = str(event.get("name", "")), dict(event.get("properties", {}))
         for run in runs.get(a.contact_id, ()):
-            version = world.versions[run.version_id]
+            version = world.read_version(run)
+            if version is None:
+                continue
             goal = version.cascade.goal
             back = returned_of(world, version)
             if goal is not None and back is not None and name in (goal.event, back.event):

@@ -251,7 +251,9 @@ def _correct_outcome(tx: Transaction, world: World, run: Run, told: Rejudged) ->
     """Let a run that has ended be said to have ended as its facts say; it stays ended."""
     if run.outcome not in (Outcome.RESPONDED.code, Outcome.CONVERTED.code):
         return
-    version = world.versions[run.version_id]
+    version = world.read_version(run)
+    if version is None:
+        return
     passages, marks = run_store.passages(tx, [run], world.retriable, world.plain)
     key = (run.contact_id, run.id)
     end = ending(version, run, passages[key], marks.get(key, NOTHING))

@@ -308,7 +308,7 @@ class _MessageFacts:
 
     def _version(self, arrival: Arrival) -> Version | None:
         runs = run_store.load(self._tx, [(arrival.contact_id, arrival.run_id)])
-        return self._world.versions[runs[0].version_id] if runs else None
+        return self._world.read_version(runs[0]) if runs else None
 
 
 def _agreed(tx: Transaction, told: list[Arrival]) -> list[Arrival]:

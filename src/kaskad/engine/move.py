@@ -22,7 +22,7 @@ from kaskad.domain.policy import HOUR
 from kaskad.domain.run import NO_ANSWERS, NOTHING, Answers, Decision, Passage, Passages, Run, Send
 from kaskad.domain.terms import Kind, MessageState, Phase, RunState
 from kaskad.domain.version import Version
-from kaskad.engine import tasks
+from kaskad.engine import tasks, unread
 from kaskad.engine.alike import Alike
 from kaskad.engine.changes import Changes
 from kaskad.engine.handover import Refusal, Writer, allocate
@@ -98,6 +98,8 @@ def move(
         loaded = [r for r in loaded if r.contact_id not in waiting or (r.contact_id, r.id) in touched]
     if world.entries_set_aside:
         loaded = _without_set_aside(tx, loaded, now)
+    if world.unread:
+        due, loaded = unread.without(tx, world, due, now), unread.without(tx, world, loaded, now)
     if not due and not loaded:
         return Moved([], 0, more)
     world.moving = (due, loaded)

@@ -73,7 +73,9 @@ class Refusals:
                 proof=proof, brand=row.brand,
             )))  # fmt: skip
             for run in runs:
-                version = self._world.versions[run.version_id]
+                version = self._world.read_version(run)
+                if version is None:
+                    continue
                 effect = effect_of_opt_out(
                     opt_out, version.cascade.message_class, version.cascade.topic,
                     channel_stop_ends_advertising=version.policy.channel_stop_ends_advertising,

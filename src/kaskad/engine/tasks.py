@@ -136,7 +136,9 @@ def last_look(tx: Transaction, world: World, task: Task, now: int) -> SkipReason
     (run,) = runs
     if world.paused(run.cascade_id):
         return "its cascade is paused or stopped"
-    version = world.versions[run.version_id]
+    version = world.read_version(run)
+    if version is None:
+        return "its cascade's text does not read"
     if task.step in version.held:
         return "its step is paused"
     passages, _ = run_store.passages(tx, runs, ())

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from kaskad.engine import tasks
+from kaskad.engine import tasks, unread
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
 from kaskad.engine.current import current
@@ -83,7 +83,8 @@ def tick(
     touched = apply_results(tx, world, changes, results, now)
     changes.flush_facts(tx)
 
-    arrivals = [*stored, *received, *match_orphans(tx, results), *told_no(world, results), *judged]
+    told = [*stored, *received, *match_orphans(tx, results), *told_no(world, results), *judged]
+    arrivals = unread.keep_back(tx, world, told, now)
     applied = apply_arrivals(tx, world, changes, arrivals, now)
     if world.merges:
         applied.touched |= forward(tx, world, changes, applied.touched)

@@ -11,7 +11,7 @@ from msgspec import Struct
 from kaskad.domain.alike import Standing, leads_to, refusal, standing, turn
 from kaskad.domain.content import CompiledContent, compile_content
 from kaskad.domain.dated import Dated, dated_of
-from kaskad.domain.errors import Conflict
+from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.machine import NO_RANGES
 from kaskad.domain.policy import MINUTE, Policy
 from kaskad.domain.prices import PriceList
@@ -26,6 +26,7 @@ from kaskad.domain.tokens import Signer
 from kaskad.domain.trials import Trial
 from kaskad.domain.utm import compile_utm, utm_of
 from kaskad.domain.version import Version
+from kaskad.domain.worded import worded
 from kaskad.engine.backlog import Backlog
 from kaskad.engine.clock import Clock
 from kaskad.engine.holds import Holds
@@ -112,10 +113,25 @@ class StaleCatalog(Conflict):
     """A run is of a version that another process has activated since we looked."""
 
 
+class Unread(Struct, frozen=True):
+    """A version whose stored text does not read, and why."""
+
+    cascade_id: int
+    slug: str
+    number: int
+    why: str
+
+
 class Versions(dict[int, Version]):
     """Versions by id; one that is not known is looked for again, since it must exist."""
 
+    unread: Mapping[int, Unread] = {}
+
     def __missing__(self, version_id: int) -> Version:
+        if version_id in self.unread:
+            one = self.unread[version_id]
+            raise Invalid([worded("Version %(number)s of %(slug)r does not read.",
+                                  number=one.number, slug=one.slug)])  # fmt: skip
         raise StaleCatalog(f"version {version_id} is new here")
 
 
@@ -243,9 +259,18 @@ class World:
         self.desks = {a.id: plan_of(a) for a in self.accounts.values() if a.provider == Desk.name}
         self.retriable = frozenset(retriable)
 
-    def set_versions(self, versions: Iterable[Version], cascades: Iterable[CascadeState]) -> None:
+    @property
+    def unread(self) -> Mapping[int, Unread]:
+        """The versions whose text does not read: their runs wait."""
+        return self.versions.unread
+
+    def set_versions(
+        self, versions: Iterable[Version], cascades: Iterable[CascadeState],
+        unread: Mapping[int, Unread] = {},
+    ) -> None:  # fmt: skip
         """Replace what is known of cascades; `versions` are all that may still have live runs."""
         known, self.versions = self.versions, Versions({version.id: version for version in versions})
+        self.versions.unread = unread
         stays = {number for number, version in self.versions.items() if known.get(number) is version}
         contents = {key: compiled for key, compiled in self._made.contents.items() if key[0] in stays}
         self._made = _Made(contents)
@@ -317,17 +342,27 @@ class World:
         """Return the channel that all runs in that phase of that step are sent to next, if there is one."""
         key, known = (version_id, phase, step), self._made.leads
         if key not in known:
-            known[key] = leads_to(self.versions[version_id], phase, step)
+            version = self.versions.get(version_id)  # None: it does not read
+            known[key] = None if version is None else leads_to(version, phase, step)
         return known[key]
 
     def triggered_by(self, event: str) -> list[Version]:
         """Return the current versions of active cascades that the event enrols into."""
         return self._triggers.get(event, [])
 
-    def entered(self, version: Version, contact_id: int) -> Version:
-        """Return what the contact enters instead of `version`, if versions are on trial."""
+    def entered(self, version: Version, contact_id: int) -> Version | None:
+        """Return what the contact enters instead of `version`, if versions are on trial; None: nothing, as
+        that one does not read."""
         trial = self.trials.get(version.id)
-        return version if trial is None else self.versions[trial.version_of(contact_id)]
+        number = version.id if trial is None else trial.version_of(contact_id)
+        if number in self.unread:
+            self.refused_entry(version.cascade_id, "version does not read")
+            return None
+        return version if trial is None else self.versions[number]
+
+    def read_version(self, run: Run) -> Version | None:
+        """Return the run's version; None where its text does not read."""
+        return None if run.version_id in self.unread else self.versions[run.version_id]
 
     def refused_entry(self, cascade_id: int, reason: str) -> None:
         """Count an enrolment that a re-entry rule or the trigger's condition refused."""

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from msgspec import Struct
 
 from kaskad.domain.terms import Kind
-from kaskad.store.db import Transaction
+from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import MessageKey, RunKey
 
 
@@ -44,6 +44,11 @@ def put(tx: Transaction, number: int, defect: str, now: int) -> None:
     tx.run("set_entry_aside", id=number, defect=defect, now=now)
 
 
+def keep(tx: Transaction, rows: Collection[Row], defect: str, now: int) -> None:
+    """Set aside what comes now: (contact, run, step, kind, event, at, value)."""
+    tx.many("put_entries_aside", [(now, *row, now, defect) for row in rows])
+
+
 def page(tx: Transaction, *, after: int, limit: int) -> list[Entry]:
     """Return those after one of them, the oldest first."""
     return [Entry(*row) for row in tx.all("entries_set_aside", after=after, limit=limit)]
@@ -70,10 +75,11 @@ def drop(tx: Transaction, number: int) -> bool:
     return bool(tx.run("drop_entry", id=number))
 
 
-def put_off(tx: Transaction, key: RunKey, again_at: int) -> None:
-    """Let a live run, and its message that waits for its turn, alone until then."""
-    tx.run("put_off_run", contact_id=key[0], run_id=key[1], again_at=again_at)
-    tx.run("put_off_queued", contact_id=key[0], run_id=key[1], again_at=again_at)
+def put_off(tx: Transaction, keys: Collection[RunKey], again_at: int) -> None:
+    """Let live runs, and their messages that wait for their turn, alone until then."""
+    rows = [(*key, again_at) for key in sorted(keys)]
+    tx.many("put_off_runs", rows)
+    tx.many("put_off_queued", rows)
 
 
 def put_off_hits(tx: Transaction, key: MessageKey, now: int, again_at: int) -> None:

@@ -30,14 +30,39 @@ DELETE FROM inbox WHERE set_aside_at IS NOT NULL AND id = :id;
 -- What a tick would take, without taking it.
 SELECT id, contact_id, kind FROM inbox WHERE set_aside_at IS NULL ORDER BY id LIMIT :limit;
 
--- name: put_off_run
--- A defect stops it: it is looked at again later.
-UPDATE runs SET wake_at = :again_at, guard_at = NULL, seq = seq + 1
- WHERE contact_id = :contact_id AND id = :run_id AND outcome IS NULL;
+-- name: put_off_runs (sqlite)
+-- A defect stops them: they are looked at again later.
+UPDATE runs SET wake_at = :c3, guard_at = NULL, seq = seq + 1
+ WHERE contact_id = :c1 AND id = :c2 AND outcome IS NULL;
 
--- name: put_off_queued
--- And so is its message that waits for its turn, which would come at once, and again.
-UPDATE messages SET not_before = :again_at WHERE contact_id = :contact_id AND run_id = :run_id AND state = 1;
+-- name: put_off_runs (postgresql)
+-- A defect stops them: they are looked at again later.
+UPDATE runs r SET wake_at = k.again_at, guard_at = NULL, seq = r.seq + 1
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[]) AS k (contact_id, id, again_at)
+ WHERE r.contact_id = k.contact_id AND r.id = k.id AND r.outcome IS NULL;
+
+-- name: put_off_queued (sqlite)
+-- And so are their messages that wait for their turn, which would come at once, and again.
+UPDATE messages SET not_before = :c3 WHERE contact_id = :c1 AND run_id = :c2 AND state = 1;
+
+-- name: put_off_queued (postgresql)
+-- And so are their messages that wait for their turn, which would come at once, and again.
+UPDATE messages m SET not_before = k.again_at
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[]) AS k (contact_id, run_id, again_at)
+ WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.state = 1;
+
+-- name: put_entries_aside (sqlite)
+-- exception: a queue in the order of arrival, so not spread by contact.
+-- What has just come, and cannot be applied yet.
+INSERT INTO inbox (received_at, contact_id, run_id, step, kind, event, at, value, set_aside_at, defect)
+VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9, :c10);
+
+-- name: put_entries_aside (postgresql)
+-- exception: a queue in the order of arrival, so not spread by contact.
+-- What has just come, and cannot be applied yet.
+INSERT INTO inbox (received_at, contact_id, run_id, step, kind, event, at, value, set_aside_at, defect)
+SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::integer[], :c5::integer[], :c6::text[],
+                     :c7::bigint[], :c8::text[], :c9::bigint[], :c10::text[]);
 
 -- name: put_off_hits
 -- A defect keeps the hits of a message from being judged: they are judged later.

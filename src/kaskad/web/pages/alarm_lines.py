@@ -30,6 +30,13 @@ def _of_cascade(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
     why, path = look.told(each.detail), page(each.kind, each.name)
     why = why[:1].upper() + why[1:]  # a sentence of its own
     match each.kind:
+        case "unread":
+            slug, _, number = each.name.partition("/")
+            text = look._(
+                "Version %(number)s of %(name)s does not read: its runs wait, nobody enters it, and what its "
+                "people do is set aside. %(why)s", number=number, name=slug, why=why,
+            )  # fmt: skip
+            yield ShownAlarm("bad", text, path, look._("Versions"))
         case "guard":
             text = look._("%(name)s is paused by a guardrail. %(why)s.", name=each.name, why=why)
             yield ShownAlarm("bad", text, path, look._("Guardrails"))

@@ -73,6 +73,7 @@ def _names(look: Look) -> dict[str, str]:
     """Return how each kind of alarm is called."""
     return {
         "engine": look._("The engine"), "inbox": look._("What has arrived waits"),
+        "unread": look._("A version does not read"),
         "runs_set_aside": look._("Runs set aside because of a defect"),
         "set_aside": look._("Set aside because of a defect"),
         "guard": look._("Paused by a guardrail"), "guard_told": look._("Beyond a bound"),
