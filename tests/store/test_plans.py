@@ -182,6 +182,46 @@ def test_an_accepted_message_needs_no_new_entry_in_any_index(db: Database) -> No
         assert tx._connection.execute(asked).fetchone() == (len(keys),)  # type: ignore[attr-defined]
 
 
+def timers_looked_at(tx: Any, due: int) -> dict[str, Any]:
+    """Return the plan of the look at guards, with what it came by, where so many timers are due."""
+    connection = tx._connection
+    connection.execute(PEOPLE.replace("50)", f"{due})").encode())
+    connection.execute(b"ANALYZE runs")
+    text = statements("postgresql")["next_guard_at"].text.replace("%(now)s", "$1")
+    connection.execute(f"PREPARE guards (bigint) AS {text}".encode())
+    ((plan,),) = connection.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE guards (9)").fetchall()
+    connection.execute(b"DEALLOCATE guards")
+    found: dict[str, Any] = plan[0]["Plan"]
+    return found
+
+
+def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from nodes(child)
+
+
+def test_a_tick_does_not_start_processes_for_its_plans(db: Database) -> None:
+    """A plan for any instant expects a third of a million timers to be due, and would share that out."""
+    if db.dialect == "sqlite":
+        return
+    cheap = b"SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0; "
+    cheap += b"SET LOCAL min_parallel_table_scan_size = 0; SET LOCAL min_parallel_index_scan_size = 0"
+    with db.write() as tx:
+        tx._connection.execute(cheap)  # type: ignore[attr-defined]
+        plan = timers_looked_at(tx, 3_000)
+        assert not any("Gather" in node["Node Type"] for node in nodes(plan)), plan
+
+
+def test_a_look_at_guards_does_not_go_through_a_whole_backlog(db: Database) -> None:
+    if db.dialect == "sqlite":
+        return
+    with db.write() as tx:
+        plan = timers_looked_at(tx, 3_000)
+        scanned_rows = [node["Actual Rows"] for node in nodes(plan) if "Scan" in node["Node Type"]]
+        assert 0 < sum(scanned_rows) < 1_100, plan
+
+
 def test_postgresql_looks_how_few_rows_small_tables_have(db: Database) -> None:
     """By itself it does so once fifty have changed, and plans for a thousand versions until then."""
     if db.dialect == "sqlite":
