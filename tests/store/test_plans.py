@@ -182,15 +182,11 @@ def test_an_accepted_message_needs_no_new_entry_in_any_index(db: Database) -> No
         assert tx._connection.execute(asked).fetchone() == (len(keys),)  # type: ignore[attr-defined]
 
 
-def timers_looked_at(tx: Any, due: int) -> dict[str, Any]:
-    """Return the plan of the look at guards, with what it came by, where so many timers are due."""
-    connection = tx._connection
-    connection.execute(PEOPLE.replace("50)", f"{due})").encode())
-    connection.execute(b"ANALYZE runs")
-    text = statements("postgresql")["next_guard_at"].text.replace("%(now)s", "$1")
-    connection.execute(f"PREPARE guards (bigint) AS {text}".encode())
-    ((plan,),) = connection.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE guards (9)").fetchall()
-    connection.execute(b"DEALLOCATE guards")
+def ran(connection: Any, text: str) -> dict[str, Any]:
+    """Return the plan of a statement about an instant, with what it came by."""
+    connection.execute(f"PREPARE asked (bigint) AS {text}".encode())
+    ((plan,),) = connection.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked (9)").fetchall()
+    connection.execute(b"DEALLOCATE asked")
     found: dict[str, Any] = plan[0]["Plan"]
     return found
 
@@ -208,8 +204,10 @@ def test_a_tick_does_not_start_processes_for_its_plans(db: Database) -> None:
     cheap = b"SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0; "
     cheap += b"SET LOCAL min_parallel_table_scan_size = 0; SET LOCAL min_parallel_index_scan_size = 0"
     with db.write() as tx:
-        tx._connection.execute(cheap)  # type: ignore[attr-defined]
-        plan = timers_looked_at(tx, 3_000)
+        connection = tx._connection  # type: ignore[attr-defined]
+        connection.execute(PEOPLE.encode())
+        connection.execute(cheap)
+        plan = ran(connection, "SELECT min(guard_at) FROM runs WHERE wake_at <= $1 AND guard_at > 0")
         assert not any("Gather" in node["Node Type"] for node in nodes(plan)), plan
 
 
@@ -217,9 +215,12 @@ def test_a_look_at_guards_does_not_go_through_a_whole_backlog(db: Database) -> N
     if db.dialect == "sqlite":
         return
     with db.write() as tx:
-        plan = timers_looked_at(tx, 3_000)
-        scanned_rows = [node["Actual Rows"] for node in nodes(plan) if "Scan" in node["Node Type"]]
-        assert 0 < sum(scanned_rows) < 1_100, plan
+        connection = tx._connection  # type: ignore[attr-defined]
+        connection.execute(PEOPLE.replace("50)", "3000)").encode())
+        connection.execute(b"ANALYZE runs")
+        plan = ran(connection, statements("postgresql")["next_guard_at"].text.replace("%(now)s", "$1"))
+        looked_at = [node["Actual Rows"] for node in nodes(plan) if "Scan" in node["Node Type"]]
+        assert 0 < sum(looked_at) < 1_100, plan
 
 
 def test_postgresql_looks_how_few_rows_small_tables_have(db: Database) -> None:
