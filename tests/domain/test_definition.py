@@ -426,6 +426,10 @@ def test_advertising_that_does_not_tell_how_to_leave_is_warned_of_at_its_place()
     assert letter[0] == "steps[0].html" and "spam" in letter[1]
     (part,) = warned(**mail, html=f"<p>{LEAVE}</p>", text="hi")
     assert part == ("steps[0].text", "its text part shows no way to leave")
+    (plain,) = [one for one in load(
+        step(**mail, text="hi").replace("class: service", "class: advertising\ntopic: t"), name="x"
+    ).warnings if "leave" in one.message]  # fmt: skip
+    assert plain.path == "steps[0].text" and "<a" not in plain.remedy  # a text has no marks of HTML
     both = [{"id": "a", "text": "x STOP"}, {"id": "b", "text": "x"}]
     assert [path for path, _ in warned(text=None, variants=both)] == ["steps[0].variants[1].text"]
     mjml = f"<mjml><mj-body><mj-raw>{LEAVE}</mj-raw></mj-body></mjml>"

@@ -52,7 +52,7 @@ def unsaid(content: Content, channel: Channel) -> Iterator[Unsaid]:
         if whole and not _shows(getattr(content, whole)):
             yield Unsaid(whole, *_LETTER)
         if content.text and not _shows(content.text):
-            yield Unsaid("text", *(_LETTER_TEXT if whole else _LETTER))
+            yield Unsaid("text", _LETTER_TEXT[0] if whole else _LETTER[0], _LETTER_TEXT[1])
         return
     told = (
         content.text,
