@@ -10,7 +10,7 @@ from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
-from kaskad.actions import accounts
+from kaskad.actions import accounts, brand
 from kaskad.actions.accounts import Shown
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Invalid
@@ -25,6 +25,7 @@ from kaskad.web.pages.channel_words import LEVELS, label_of, steps_of
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import Visitor, go, render
+from kaskad.web.pages.spoken import amount
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Writer = Annotated[Visitor, needs("accounts:write")]
@@ -92,7 +93,7 @@ async def change(office: InOffice, request: Request, seen: Writer, name: str) ->
 
 
 def _add(office: Office, request: Request, seen: Visitor, provider: str, form: FormData) -> Response:
-    carrying, told = provider_named(provider), _texts(form)
+    carrying, told = provider_named(provider), _told(office, form)
     name = told.get("name", "").strip()
     try:
         if name in {each.account.name for each in accounts.listing(office)}:
@@ -107,7 +108,7 @@ def _add(office: Office, request: Request, seen: Visitor, provider: str, form: F
 
 
 def _change(office: Office, request: Request, seen: Visitor, name: str, form: FormData) -> Response:
-    shown, told = accounts.get(office, name), _texts(form)
+    shown, told = accounts.get(office, name), _told(office, form)
     carrying = provider_named(shown.account.provider)
     try:
         wanted = _account_of(carrying, told, shown.account.channel.value)
@@ -120,6 +121,12 @@ def _change(office: Office, request: Request, seen: Visitor, name: str, form: Fo
 
 def _texts(form: FormData) -> dict[str, str]:
     return {name: value for name, value in form.multi_items() if isinstance(value, str)}
+
+
+def _told(office: Office, form: FormData) -> dict[str, str]:
+    """Return what a form tells; a price without a currency is in the brand's."""
+    told = _texts(form)
+    return {**told, "price": amount(told.get("price", ""), brand.show(office).currency)}
 
 
 def _account_of(provider: Provider, told: Mapping[str, str], channel: str) -> dict[str, object]:

@@ -32,6 +32,7 @@ from kaskad.web.pages.figures import figures_of
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import Visitor, go, render
+from kaskad.web.pages.spoken import spoken
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Reader = Annotated[Visitor, needs(READ)]
@@ -91,7 +92,7 @@ def show(office: InOffice, request: Request, seen: Reader, slug: Slug) -> Respon
 @router.post("/cascades/{slug}/edit")
 def change(office: InOffice, request: Request, seen: Writer, slug: Slug, form: Form) -> Response:
     """Change one thing of the draft and show it again; 409 where somebody else was quicker."""
-    told = _texts(form)
+    told = spoken(_texts(form), brand.show(office).currency)
     chosen = [str(each) for each in form.getlist("channel") if str(each) in CHANNEL_NAMES]
     try:
         saved = editing.change(
@@ -127,10 +128,22 @@ def change(office: InOffice, request: Request, seen: Writer, slug: Slug, form: F
 
 @router.post("/cascades/{slug}/copy")
 def copy(office: InOffice, request: Request, seen: Writer, slug: Slug, form: Form) -> Response:
-    """Save a text beside the cascade under a name of its own, and open that."""
-    saved = editing.copy(office, slug, _clean(_texts(form).get("source", "")), seen.name)
+    """Save the cascade, or a text beside it, under a name of its own, and open that."""
+    look, told = look_of(request, seen), _texts(form)
+    text = _clean(told["source"]) if "source" in told else _copied(look, editing.sheet(office, slug))
+    saved = editing.copy(office, slug, text, seen.name)
     note(office, seen, "POST /cascades/{slug}/copy", saved.slug)
-    return go(f"/cascades/{saved.slug}/edit", look_of(request, seen)._("This is your copy."))
+    return go(f"/cascades/{saved.slug}/edit", look._("This is your copy."))
+
+
+def _copied(look: Look, sheet: Sheet) -> str:
+    """Return a cascade's text with a title that says that it is a copy; one that cannot be read as it is."""
+    try:
+        tree = edit.tree_of(sheet.source)
+    except UnreadableError:
+        return sheet.source
+    title = flow.text(tree.get("title")) if isinstance(tree, Mapping) else ""
+    return edit.put(sheet.source, "title", look._("%(title)s (copy)", title=title or sheet.slug))
 
 
 @router.post("/cascades/{slug}/activate")
@@ -208,7 +221,7 @@ def _page(
     for problem in loaded.problems:
         remedy = look.told(problem.remedy)
         words = look.told(problem.message) + (f"; {remedy}" if remedy else "")
-        by_place[problem.path] = f"{by_place[problem.path]}. {words}" if problem.path in by_place else words
+        by_place[problem.path] = f"{by_place[problem.path]}\n{words}" if problem.path in by_place else words
     values: dict[str, Any] = {
         "outlook": expected.outlook(
             request, look, office, sheet.slug, sheet.source, loaded.cascade, asked.get("for", "")

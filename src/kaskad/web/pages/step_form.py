@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from string import ascii_lowercase
 
 from kaskad.domain.channels import CHANNELS, Needs
 from kaskad.domain.definition.rewrite import Tree
@@ -74,7 +75,7 @@ def step_from(old: Mapping[str, Tree], told: Fields, chosen: Sequence[str]) -> d
         _value(step, "buttons", _rows(told, "button", ("text", "url", "reply"), old.get("buttons")))
     if "variants_shown" in told:
         keys_of = ("id", "weight", "subject", "html", "text", "say", "script")
-        _value(step, "variants", _rows(told, "variant", keys_of, old.get("variants")))
+        _value(step, "variants", _named(_rows(told, "variant", keys_of, old.get("variants"))))
     return step
 
 
@@ -195,6 +196,18 @@ def _rows(told: Fields, name: str, keys: Sequence[str], old: Tree, need: str = "
         if row.get(need) if need else any(told[f"{name}_{number}_{key}"] for key in shown):
             found.append(row)
     return found
+
+
+def _named(variants: Sequence[Tree]) -> list[Tree]:
+    """Return variants with a letter for each that nobody has named: that of its field, or another."""
+    taken = {row["id"] for row in map(_map, variants) if row.get("id")}
+    named: list[Tree] = []
+    for number, row in enumerate(map(_map, variants)):
+        free = [each for each in (*ascii_lowercase[number:], *ascii_lowercase) if each not in taken]
+        name = row.get("id") or free[0]
+        taken.add(name)
+        named.append({"id": name, **{key: value for key, value in row.items() if key != "id"}})
+    return named
 
 
 def _put(where: dict[str, Tree], key: str, value: str) -> None:
