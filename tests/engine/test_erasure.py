@@ -46,7 +46,9 @@ KEPT = {
 
 
 @pytest.fixture
-def office(either: Database) -> tuple[Stage, Office]:
+def office(either: Database, monkeypatch: pytest.MonkeyPatch) -> tuple[Stage, Office]:
+    """Return an office that searches what was kept whole to its end, however long that takes here."""
+    monkeypatch.setattr(erasure, "PATIENCE_S", 600.0)
     return staged(either)
 
 
