@@ -4,8 +4,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from kaskad.domain.errors import Conflict, Full, Unavailable, Unfit
-from kaskad.domain.terms import Kind
+from kaskad.domain.terms import Channel, Kind
 from kaskad.engine import changes, hits, inbox, move, results, world
+from kaskad.engine.arrival import Arrival
 from kaskad.engine.engine import Engine
 from kaskad.store import runs as run_store
 from kaskad.store import set_aside
@@ -101,6 +102,60 @@ def test_a_failure_told_later_moves_nobody_on_whose_entry_is_set_aside(either, m
     stage.world.entries_set_aside = 0
     stage.passes("1h")
     assert stage.sent(ann) == ["letter", "sms"], "it is left out: all goes on"
+
+
+ONE_SLOT = {"concurrency": 1, "per_second": 1e6, "burst": 100_000}
+
+
+def wait_for_a_slot(db, *names):
+    """Return people whose texts wait for the only slot, which the first of them has."""
+    stage = Stage(db)
+    stage.account(Channel.SMS, "sms", limits=ONE_SLOT)
+    stage.cascade(CASCADE)
+    people = [stage.person(name) for name in names]
+    for who in people:
+        stage.event(who, "joined")
+    stage.answer = lambda parcel: None
+    stage.passes("1d")
+    people.sort(key=lambda who: "sms" not in stage.sent(who))
+    return stage, people
+
+
+def frees_the_slot(stage):
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
+    stage.engine.take_results([stage.answer(stage.parcels[-1])])
+
+
+def left_out(stage):
+    """Leave out what is set aside, as a person does."""
+    stage.engine.write(lambda tx: set_aside.drop(tx, entries(stage)[0].id))
+    stage.world.entries_set_aside = 0
+
+
+def test_whose_entry_is_set_aside_keeps_nobody_from_the_only_slot(either, monkeypatch):
+    stage, (_, ann, *others) = wait_for_a_slot(either, "ann", "bob", "cid", "dan")
+    put(stage, ann)
+    poison(monkeypatch, ann, KeyError("kind"))
+    stage.works()
+    frees_the_slot(stage)
+    stage.passes("1s")
+    assert all(stage.sent(who) == ["letter", "sms"] for who in others) and stage.sent(ann) == ["letter"]
+    left_out(stage)
+    stage.passes("2m")
+    assert stage.sent(ann) == ["letter", "sms"]
+
+
+def test_a_message_under_way_is_not_given_up_for_what_was_set_aside(either, monkeypatch):
+    stage, (ann,) = wait_for_a_slot(either, "ann")
+    put(stage, ann)
+    poison(monkeypatch, ann, KeyError("kind"))
+    stage.works()
+    monkeypatch.undo()
+    told = Arrival(ann, stage.run(ann).id, 0, Kind.UNKNOWN.value, "u1", stage.clock.now())
+    stage.deliver(arrivals=[told])
+    left_out(stage)
+    stage.passes("1s")
+    assert stage.states(ann)["sms"] == "submitted"
 
 
 def test_a_start_tries_again_what_was_set_aside(db, monkeypatch):

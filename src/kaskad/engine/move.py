@@ -18,7 +18,7 @@ from kaskad.domain.clocks import patience_ms, valid_for_ms
 from kaskad.domain.decide import Enter, enter, passes, settle
 from kaskad.domain.errors import Conflict, StoreError
 from kaskad.domain.ids import run_text
-from kaskad.domain.policy import HOUR
+from kaskad.domain.policy import HOUR, MINUTE
 from kaskad.domain.run import NO_ANSWERS, NOTHING, Answers, Decision, Passage, Passages, Run, Send
 from kaskad.domain.terms import Kind, MessageState, Phase, RunState
 from kaskad.domain.version import Version
@@ -41,6 +41,7 @@ from kaskad.store.runs import RunKey
 log = get_logger(__name__)
 
 DEFECT_MS = HOUR  # until a run is looked at again that a defect has stopped
+_TURN_MS = MINUTE  # until a message has its turn again whose person something set aside is about
 
 _QUEUED, _SUBMITTED = MessageState.QUEUED.code, MessageState.SUBMITTED.code
 _ACTIVE = RunState.ACTIVE.code
@@ -91,13 +92,13 @@ def move(
     if wanted:
         wanted.difference_update(_keys_among(due, wanted))
     loaded = run_store.load(tx, wanted)
+    if world.entries_set_aside:
+        loaded = _without_set_aside(tx, world, loaded, ready, now)
     # The runs are ours now: nothing can come between a look at the inbox and the end.
     if world.shared or world.entries_set_aside:
         waiting = run_store.unapplied(tx, [*due, *loaded])
         due = [run for run in due if run.contact_id not in waiting]
         loaded = [r for r in loaded if r.contact_id not in waiting or (r.contact_id, r.id) in touched]
-    if world.entries_set_aside:
-        loaded = _without_set_aside(tx, loaded, now)
     if world.unread:
         due, loaded = unread.without(tx, world, due, now), unread.without(tx, world, loaded, now)
     if not due and not loaded:
@@ -153,12 +154,25 @@ def _lane(item: _Sending) -> int:
     return -1 if tasks.asked_at(item.passages) is not None else item.version.class_code
 
 
-def _without_set_aside(tx: Transaction, runs: list[Run], now: int) -> list[Run]:
-    """Return the runs that may go on; whatever is told of others, they wait for what a defect keeps back."""
+def _without_set_aside(
+    tx: Transaction, world: World, runs: list[Run], ready: Mapping[RunKey, tuple[Any, ...]], now: int
+) -> list[Run]:
+    """Return the runs that may go on; whatever is told of others, they wait for what a defect keeps back.
+
+    Whose message waits for its turn leaves it to others. The guard of one that is under way is not touched:
+    it would be taken for one that has run out.
+    """
     aside = set_aside.contacts(tx, [run.contact_id for run in runs])
-    waiting = [run for run in runs if run.contact_id in aside and run.outcome is None]
-    run_store.wake(tx, [(run.contact_id, run.id) for run in waiting], now)
-    return [run for run in runs if run not in waiting] if waiting else runs
+    waiting = {(r.contact_id, r.id): r for r in runs if r.contact_id in aside and r.outcome is None}
+    if not waiting:
+        return runs
+    idle = [key for key, run in waiting.items() if run.phase != _SUBMITTED_PHASE]
+    run_store.wake(tx, idle, now)
+    turns = waiting.keys() & ready.keys()
+    set_aside.put_off_messages(tx, turns, now + _TURN_MS)
+    for key in turns:
+        world.has_queued(ready[key][2], now + _TURN_MS)
+    return [run for run in runs if (run.contact_id, run.id) not in waiting]
 
 
 class _Mover:

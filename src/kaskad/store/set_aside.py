@@ -77,9 +77,13 @@ def drop(tx: Transaction, number: int) -> bool:
 
 def put_off(tx: Transaction, keys: Collection[RunKey], again_at: int) -> None:
     """Let live runs, and their messages that wait for their turn, alone until then."""
-    rows = [(*key, again_at) for key in sorted(keys)]
-    tx.many("put_off_runs", rows)
-    tx.many("put_off_queued", rows)
+    tx.many("put_off_runs", [(*key, again_at) for key in sorted(keys)])
+    put_off_messages(tx, keys, again_at)
+
+
+def put_off_messages(tx: Transaction, keys: Collection[RunKey], again_at: int) -> None:
+    """Let the messages of these runs that wait for their turn have it then."""
+    tx.many("put_off_queued", [(*key, again_at) for key in sorted(keys)])
 
 
 def put_off_hits(tx: Transaction, key: MessageKey, now: int, again_at: int) -> None:
