@@ -4,13 +4,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from kaskad.domain.errors import Conflict, Full, Unavailable, Unfit
-from kaskad.domain.terms import Channel, Kind
-from kaskad.engine import changes, hits, inbox, move, results, world
+from kaskad.domain.terms import Channel, Kind, Reason
+from kaskad.engine import changes, containment, hits, inbox, move, results, world
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.engine import Engine
 from kaskad.store import runs as run_store
 from kaskad.store import set_aside
-from support.stage import Stage, accepted
+from support.stage import Stage, accepted, refused
 
 CASCADE = """
 cascade: plain
@@ -251,6 +251,48 @@ def test_what_is_delivered_while_a_run_makes_ticks_fail_is_kept(db, monkeypatch)
     taken = stage.deliver(events=[stage.told(bob, "bought")])
     assert taken.result() == [None] and stage.outcome(bob) == "converted"
     assert [key[0] for key in stage.world.runs_set_aside] == [ann]
+
+
+@pytest.mark.parametrize("where", ["passages", "flush"])
+def test_what_is_told_of_a_run_that_cannot_be_moved_counts(either, monkeypatch, where):
+    stage = Stage(either)
+    stage.cascade(CASCADE)
+    stage.answer = lambda parcel: None
+    ann = stage.person("ann")
+    stage.event(ann, "joined")
+    run = stage.run(ann)
+    fail_at(monkeypatch, where, stage, ann)
+    now = stage.clock.now()
+    stage.engine.take_results([refused(stage.parcels[0], now, Reason.INVALID_ADDRESS)])
+    put(stage, ann, kind=Kind.CLICKED)
+    no = stage.deliver(arrivals=[Arrival(ann, run.id, 0, Kind.UNSUBSCRIBED.value, "u1", now)])
+    assert no.exception() is None and not entries(stage)
+    stage.event(ann, "left")
+    assert not stage.world.resting, "launches go on, though it is put off once more"
+    monkeypatch.undo()
+    facts = {row[1] for row in stage.rows("facts_of_run", contact_id=ann, run_id=run.id)}
+    assert facts >= {Kind.REJECTED.value, Kind.CLICKED.value, Kind.UNSUBSCRIBED.value}
+    with stage.db.read() as tx:
+        assert [row[0] for row in tx.all("card_consents", contact_id=ann)] == [1, 0]
+    stage.passes("1h")
+    assert stage.outcome(ann) == "responded" and stage.sent(ann) == ["letter"]
+
+
+def test_what_comes_in_while_a_tick_is_done_in_pieces_counts_before_timers(either, monkeypatch):
+    stage, people = started(either, 4)
+    ann, bob, *others = people
+    fail_at(monkeypatch, "passages", stage, ann)
+    real = containment.Containment._move
+
+    def moves(self, *args):
+        put(stage, bob)  # another process keeps it, and answers
+        monkeypatch.setattr(containment.Containment, "_move", real)
+        return real(self, *args)
+
+    monkeypatch.setattr(containment.Containment, "_move", moves)
+    stage.passes("1d")
+    assert stage.outcome(bob) == "responded" and stage.sent(bob) == ["letter"]
+    assert all(stage.sent(who) == ["letter", "sms"] for who in others)
 
 
 def fail_at(monkeypatch, where, stage, contact_id):

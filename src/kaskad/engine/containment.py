@@ -8,7 +8,7 @@ brought them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from traceback import extract_tb
@@ -34,11 +34,11 @@ _NOTHING = Only()
 
 
 class Step(Protocol):
-    """Runs one tick, or raises and leaves everything as it was."""
+    """Runs one tick and returns the runs that it leaves to be moved, or raises and changes nothing."""
 
     def __call__(
         self, results: Sequence[Result] = (), deliveries: Sequence[Delivery] = (), only: Only | None = None
-    ) -> None: ...
+    ) -> Collection[RunKey]: ...
 
 
 def is_defect(error: BaseException) -> bool:
@@ -66,13 +66,26 @@ class Containment:
         Results that were noted are taken out of `results`. Raises what a tick fails of where nothing that
         has come in is the cause.
         """
-        step(only=_NOTHING)
-        self._results(step, results)
-        self._inbox(step)
-        self._hits(step)
+        touched: set[RunKey] = set()
+
+        def take(
+            results: Sequence[Result] = (), deliveries: Sequence[Delivery] = (), only: Only | None = None
+        ) -> Collection[RunKey]:
+            found = step(results, deliveries, only or _NOTHING)
+            touched.update(found)
+            return found
+
+        take()
+        self._results(take, results)
+        self._inbox(take)
+        self._hits(take)
         if deliveries:
-            _one_by_one(step, deliveries, shared)
-        if self._passes(step) or self._runs(step):  # the next tick tells whether there are more of these
+            _one_by_one(take, deliveries, shared)
+        self._move(step, sorted(touched))
+        if self._passes(step):
+            return
+        failed_at = [(run.contact_id, run.id) for runs in self._world.moving for run in runs]
+        if self._move(step, failed_at):  # the next tick tells whether there are more of these
             return
         if not any(self._passes(step, without=part) for part in Part):
             step()
@@ -93,11 +106,11 @@ class Containment:
             log.error("a part of the work rests: a defect", part_of_work=without.value)
         return True
 
-    def _results(self, step: Step, results: list[Result]) -> None:
+    def _results(self, take: Step, results: list[Result]) -> None:
         """Note how submissions ended; of one that cannot be noted the guard will say that nobody knows."""
 
         def attempt(part: Sequence[Result]) -> None:
-            step(results=part, only=_NOTHING)
+            take(results=part)
             del results[: len(part)]
 
         def aside(one: Result, defect: str) -> None:
@@ -108,7 +121,7 @@ class Containment:
 
         self._sift(list(results), attempt, aside)
 
-    def _inbox(self, step: Step) -> None:
+    def _inbox(self, take: Step) -> None:
         with self._db.read() as tx:
             rows = tx.all("look_at_inbox", limit=self._world.options.inbox_limit)
 
@@ -119,9 +132,9 @@ class Containment:
                 set_aside.put(tx, row[0], defect, self._world.clock.now())
                 self._world.entries_set_aside = set_aside.count(tx)
 
-        self._sift(rows, lambda part: step(only=Only([row[0] for row in part])), aside)
+        self._sift(rows, lambda part: take(only=Only([row[0] for row in part])), aside)
 
-    def _hits(self, step: Step) -> None:
+    def _hits(self, take: Step) -> None:
         """Judge by halves whose clicks and openings are due; one message's wait for an hour."""
         now = self._world.clock.now()
         with self._db.read() as tx:
@@ -132,30 +145,27 @@ class Containment:
             with self._db.write() as tx:
                 set_aside.put_off_hits(tx, key, now, now + DEFECT_MS)
 
-        self._sift(keys, lambda part: step(only=Only(hits=part)), aside)
+        self._sift(keys, lambda part: take(only=Only(hits=part)), aside)
 
-    def _runs(self, step: Step) -> bool:
-        """Move by halves whom the last tick has failed at; who cannot be moved waits for an hour.
-
-        Return whether there are some.
-        """
+    def _move(self, step: Step, keys: Sequence[RunKey]) -> bool:
+        """Move these runs by halves; who cannot be moved waits for an hour. Return whether there are some."""
         aside_now, now = self._world.runs_set_aside, self._world.clock.now()
         for key in [key for key, (until, _) in aside_now.items() if until <= now]:
             del aside_now[key]
-        before = len(aside_now)
-        keys = [(run.contact_id, run.id) for runs in self._world.moving for run in runs]
+        stuck: list[RunKey] = []
 
         def aside(key: RunKey, defect: str) -> None:
             log.error("run set aside: a defect", run=run_text(*key), error=defect)
             with self._db.write() as tx:
                 set_aside.put_off(tx, [key], now + DEFECT_MS)
             aside_now[key] = (now + DEFECT_MS, defect)
+            stuck.append(key)
 
         self._sift(keys, lambda part: step(only=Only(runs=set(part))), aside)
-        return len(aside_now) > before
+        return bool(stuck)
 
     def _sift(
-        self, things: Sequence[T], attempt: Callable[[Sequence[T]], None], aside: Callable[[T, str], None]
+        self, things: Sequence[T], attempt: Callable[[Sequence[T]], object], aside: Callable[[T, str], None]
     ) -> None:  # fmt: skip
         """Attempt all in their order, by halves where that fails; those that fail alone are set `aside`."""
         if not things:
@@ -174,7 +184,7 @@ class Containment:
                 self._sift(things[half:], attempt, aside)
 
 
-def _one_by_one(step: Step, deliveries: Sequence[Delivery], shared: Future[None]) -> None:
+def _one_by_one(take: Step, deliveries: Sequence[Delivery], shared: Future[None]) -> None:
     """Give each delivery a tick of its own, and refuse those that make it fail: nobody else suffers.
 
     Of those that share a future all are refused with one, and told again: what was kept counts once.
@@ -183,7 +193,7 @@ def _one_by_one(step: Step, deliveries: Sequence[Delivery], shared: Future[None]
     for delivery in deliveries:
         delivery.problems.clear()
         try:
-            step(deliveries=[delivery], only=_NOTHING)
+            take(deliveries=[delivery])
         except Exception as error:
             if not is_defect(error):
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from itertools import count
 from math import inf
@@ -43,6 +43,7 @@ from kaskad.engine.world import Part, StaleCatalog, World
 from kaskad.store import set_aside
 from kaskad.store.courses import Noted
 from kaskad.store.db import Database, Transaction
+from kaskad.store.runs import RunKey
 from kaskad.store.vault import Vault
 
 T = TypeVar("T")
@@ -290,10 +291,12 @@ class Engine:
 
         def step(
             results: Sequence[Result] = (), deliveries: Sequence[Delivery] = (), only: Only | None = None
-        ) -> None:
+        ) -> Collection[RunKey]:
             self.world.forget_tick()
             taken = [*results], [*deliveries]
-            self._after_commit(self._transact(*taken, closing, only), *taken, Future())
+            ticked = self._transact(*taken, closing, only)
+            self._after_commit(ticked, *taken, Future())
+            return ticked.touched
 
         with self._effects.in_step():
             try:

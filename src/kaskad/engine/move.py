@@ -79,23 +79,22 @@ def move(
     `told` are those about which this tick has brought something telling, `news` says of some what; the runs
     that end by it are taken out of `told`. `refused` are those of whose message at that step it has brought
     nothing but that it was refused at once. To `sums` is added what is held, for the caller to write.
-    `among`: of the runs that are ready only these, as if they were touched.
+    `among`: of the runs that are ready only these, and these too if their timers are not due.
     """
     told = set() if told is None else told
     ready = {(row[0], row[1]): row for row in _ready(tx, world, now)} if timers or among else {}
     if among is not None:
         ready = {key: row for key, row in ready.items() if key in among}
-        touched = {*touched, *among}
     ahead = [(row[2], row[4]) for row in ready.values()]
     due, more = world.backlog.claim(tx, world, ahead, now) if timers else ([], False)
-    wanted = {*touched, *ready.keys()}
+    wanted = {*touched, *ready.keys(), *(among or ())}
     if wanted:
         wanted.difference_update(_keys_among(due, wanted))
     loaded = run_store.load(tx, wanted)
     if world.entries_set_aside:
         loaded = _without_set_aside(tx, world, loaded, ready, now)
     # The runs are ours now: nothing can come between a look at the inbox and the end.
-    if world.shared or world.entries_set_aside:
+    if world.shared or world.entries_set_aside or among:
         waiting = run_store.unapplied(tx, [*due, *loaded])
         due = [run for run in due if run.contact_id not in waiting]
         loaded = [r for r in loaded if r.contact_id not in waiting or (r.contact_id, r.id) in touched]

@@ -52,6 +52,7 @@ class Ticked(Struct):
     applied: int
     more: bool  # something is left that could be done at once
     sums: Sums  # to be written last
+    touched: Collection[RunKey] = ()  # runs that something was told of, and that are still to be moved
 
 
 def tick(
@@ -63,7 +64,8 @@ def tick(
     `sums` of what is returned are still to be written, once nothing else is left to do in the transaction.
     `closing`: nothing new is begun or handed over, only what has come in is kept; the live runs concerned are
     the first that the next start decides about. Ended runs send nothing, so they are decided about here.
-    `only`: nothing else is taken of what lies ready, and no timer fires.
+    `only`: nothing else is taken of what lies ready, and no timer fires; what is taken in moves no run, so
+    that a run which cannot be moved keeps nothing from being known.
     """
     if not world.options.moves:
         return _keep(tx, world, deliveries, now)
@@ -109,6 +111,9 @@ def tick(
     backlog = len(stored) == world.options.inbox_limit
     timers = only is None and _timers_may_fire(tx, world, backlog, now)
     touched |= applied.touched | changes.not_begun()
+    if only is not None and not only.runs:
+        changes.flush_last(tx)
+        return Ticked([], 0, len(arrivals), True, sums, touched)
     moved = move(
         tx, world, touched, now, timers=timers, told=changes.told, news=applied.news, refused=changes.refused,
         sums=sums, among=None if only is None else only.runs,
