@@ -11,6 +11,7 @@ from kaskad.engine.arrival import Arrival
 from kaskad.engine.ingest import Ingest
 from kaskad.engine.receive import InboundIn
 from kaskad.providers.base import Receipt
+from support import one_count
 from support.stage import Stage, accepted, refused
 
 HEAD = """
@@ -186,6 +187,20 @@ def test_a_reply_on_a_two_way_number_answers_the_last_message_there(db):
     stage.passes("2h")
     stage.says(Channel.SMS, "+77010000001", "беру!")
     assert stage.outcome(ann) == "responded" and stage.run(ann).outcome_step == 0
+
+
+def test_a_goal_and_a_stop_that_are_told_at_once_both_count(either):
+    stage = Stage(either)
+    goal = "goal: {event: bought, match: {cart_id: trigger.cart_id}, value: amount}\nbudget: {total: 9 KZT}\n"
+    ann = begun(stage, HEAD[: HEAD.index("goal:")] + goal + STEPS)
+    run, now = stage.run(ann), stage.clock.now()
+    stop = Arrival(ann, run.id, 0, Kind.REPLIED, "r1", now, '{"text": "стоп"}')
+    stage.deliver(arrivals=[stop], events=[stage.told(ann, "bought", ago="0s", cart_id=1, amount=47)])
+    run = stage.run(ann)
+    assert run.marks & Kind.GOAL.bit and run.marks & Kind.UNSUBSCRIBED.bit
+    assert stage.outcome(ann) == "converted"
+    stage.event(ann, "bought", cart_id=1, amount=99)  # only the first goal counts
+    assert one_count.rows(either, "SELECT value FROM runs") == [(4700,)]
 
 
 def test_stop_closes_the_channel_and_ends_advertising(either):

@@ -151,9 +151,12 @@ UPDATE runs r SET phase = 3, wake_at = k.wake_at, guard_at = NULL, due_at = k.wa
 UPDATE runs SET marks = marks | :c3, value = coalesce(:c4, value) WHERE contact_id = :c1 AND id = :c2;
 
 -- name: mark_runs (postgresql)
--- What happened to the run itself: a goal, an opt-out, a cancellation.
+-- What happened to the run itself: a goal, an opt-out, a cancellation. Of several rows of one run an UPDATE takes one.
 UPDATE runs r SET marks = r.marks | k.mask, value = coalesce(k.value, r.value)
-  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::bigint[]) AS k (contact_id, id, mask, value)
+  FROM (SELECT contact_id, id, bit_or(mask) AS mask, max(value) AS value
+          FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::bigint[])
+               AS told (contact_id, id, mask, value)
+         GROUP BY contact_id, id) AS k
  WHERE r.contact_id = k.contact_id AND r.id = k.id;
 
 -- name: wake_runs (sqlite)
