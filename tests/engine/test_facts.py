@@ -189,6 +189,33 @@ def test_a_reply_on_a_two_way_number_answers_the_last_message_there(db):
     assert stage.outcome(ann) == "responded" and stage.run(ann).outcome_step == 0
 
 
+def test_a_reply_that_is_told_again_answers_no_later_message(db):
+    stage = Stage(db)
+    stage.cascade(HEAD + STEPS)
+    ann = stage.person("ann", addresses={Channel.SMS: "+77010000001"})
+    for number, text in enumerate(["Кто это?", "стоп", "START"]):
+        event, at = f"in-{number}", stage.clock.now()
+        said = InboundIn(Channel.SMS, "+77010000001", Kind.REPLIED, event, at, text)
+        stage.deliver(inbound=[said])
+        stage.event(ann, "left", cart_id=number)
+        known = stage.states(ann), stage.outcome(ann)
+        stage.passes("1s")
+        stage.deliver(inbound=[said])
+        assert (stage.states(ann), stage.outcome(ann)) == known, text
+
+
+def test_a_reply_that_comes_late_answers_what_was_sent_before_it_was_written(db):
+    stage = Stage(db)
+    ann = begun(stage, HEAD + "reentry: parallel_by_key\n" + STEPS, addresses={Channel.SMS: "+77010000001"})
+    stage.passes("10m")
+    at = stage.clock.now()
+    stage.passes("10m")
+    stage.event(ann, "left", cart_id=2)
+    late = InboundIn(Channel.SMS, "+77010000001", Kind.REPLIED, "in-1", at, "беру!")
+    stage.deliver(inbound=[late])
+    assert [run.outcome for run in stage.runs(ann)] == [Outcome.RESPONDED.code, None]
+
+
 def test_a_goal_and_a_stop_that_are_told_at_once_both_count(either):
     stage = Stage(either)
     goal = "goal: {event: bought, match: {cart_id: trigger.cart_id}, value: amount}\nbudget: {total: 9 KZT}\n"

@@ -40,6 +40,7 @@ _FAILURES = (Kind.FAILED, Kind.REJECTED, Kind.BOUNCED)
 _SOFT = (Kind.SOFT_BOUNCED, Kind.BOUNCED)
 _NEGATIVE = frozenset({*(kind.value for kind in _FAILURES), Kind.EXPIRED.value})
 _SUBMITTED = MessageState.SUBMITTED.code
+_SKEW_MS = 60_000  # by so much may a service's clock be behind ours
 _SPECIAL = frozenset({Kind.UNSUBSCRIBED.value, Kind.COMPLAINED.value})
 _REASONS = {reason.value: reason.code for reason in Reason}
 _EMAIL = Channel.EMAIL.code
@@ -324,16 +325,21 @@ def _heard(arrival: Arrival, channel: int, text: str) -> Heard:
 
 
 def _answered(tx: Transaction, arrival: Arrival, refusals: Refusals, heard: list[Heard]) -> list[Arrival]:
-    """A reply that names no message answers the last one on its channel."""
+    """A reply that names no message answers the last one on its channel before it, and that once."""
     more = _decode(arrival.value or "{}")
-    channel = int(more.get("channel", 0))
-    row = tx.one("last_message_on_channel", contact_id=arrival.contact_id, channel=channel)
+    channel, text = int(more.get("channel", 0)), str(more.get("text", ""))
+    said = _heard(arrival, channel, text)
+    if threads.is_known(tx, said):
+        return []
+    row = tx.one(
+        "last_message_on_channel", contact_id=arrival.contact_id, channel=channel, until=arrival.at + _SKEW_MS
+    )
     if row is None:
-        if channel and more.get("text"):
-            heard.append(_heard(arrival, channel, str(more["text"])))
-        if keywords.is_stop(str(more.get("text", ""))):
+        if channel and text:
+            heard.append(said)
+        if keywords.is_stop(text):
             refusals.add(arrival, channel, Scope.CHANNEL)
-        elif channel and keywords.is_start(str(more.get("text", ""))):
+        elif channel and keywords.is_start(text):
             refusals.renew(arrival, channel)
         return []
     return [

@@ -50,6 +50,11 @@ class Heard(Struct, frozen=True):
     quiet: bool = False
 
 
+def is_known(tx: Transaction, said: Heard) -> bool:
+    """Return whether this text is kept already."""
+    return tx.one("thread_text", contact_id=said.contact_id, event=said.event) is not None
+
+
 def hear(tx: Transaction, heard: Sequence[Heard]) -> None:
     """Keep texts of people, and open their threads; one that is told again changes nothing."""
     for each in heard:

@@ -316,10 +316,10 @@ SELECT m.contact_id, m.run_id, m.account_id, m.attempt = 0 AND m.mask = 0, m.lan
 SELECT account_id, min(not_before), count(*) FROM messages WHERE not_before IS NOT NULL GROUP BY account_id;
 
 -- name: last_message_on_channel
--- The message that a reply without a reference most likely answers.
+-- The message that a reply without a reference most likely answers: the last one that had left by :until, if any.
 SELECT run_id, step FROM messages
  WHERE contact_id = :contact_id AND channel = :channel AND state NOT IN (0, 1, 11, 12)
- ORDER BY submitted_at DESC LIMIT 1;
+ ORDER BY CASE WHEN submitted_at <= :until THEN 0 ELSE 1 END, submitted_at DESC LIMIT 1;
 
 -- name: messages_until
 -- What an account had sent to an address until an instant, and of which the fact with this bit is not known.

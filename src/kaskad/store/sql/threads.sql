@@ -6,6 +6,9 @@ INSERT INTO thread_texts (contact_id, event, at, channel, author, said)
 VALUES (:contact_id, :event, :at, :channel, :author, :said)
 ON CONFLICT (contact_id, event) DO NOTHING RETURNING at;
 
+-- name: thread_text
+SELECT at FROM thread_texts WHERE contact_id = :contact_id AND event = :event;
+
 -- name: hear_thread
 -- The person has written: the thread is open again, unless :quiet (a bare stop or start wants no answer).
 INSERT INTO threads (contact_id, state, unread, channel, last_at, last_in_at, words)
