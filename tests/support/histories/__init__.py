@@ -9,9 +9,10 @@ what is left does the same as before. `python -m support.histories FIRST COUNT [
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from random import Random
+from time import monotonic
 from typing import Any
 from unittest.mock import patch
 
@@ -27,7 +28,7 @@ from support.histories.rules import check, check_over
 NAMED = {act.__name__: act for act in ACTS}
 Databases = Callable[[], AbstractContextManager[tuple[Database, Database | None]]]
 LENGTHS = (10, 25, 60)
-TRIES = 300  # of shortening one history
+SHORTENED_S = 60.0  # so long is what fails shortened
 
 
 class History(Struct, frozen=True):
@@ -42,7 +43,7 @@ class History(Struct, frozen=True):
 
 
 class Failure(Struct, frozen=True):
-    """The least history that was found to fail, and by what."""
+    """The shortest history that was found to fail, and by what."""
 
     history: History
     why: str
@@ -59,29 +60,29 @@ def made(seed: int) -> History:
     return History(seed, tuple((name, draw.getrandbits(32)) for name in names))
 
 
-def lived(history: History, db: Database, other: Database | None = None) -> Life:
+def lived(seed: int, acts: Iterator[tuple[str, int]], db: Database, other: Database | None = None) -> None:
     """Live a history to its end; raise whatever does not hold."""
-    life = Life(db, history.seed, other)
-    for name, number in history.acts:
+    life = Life(db, seed, other)
+    for name, number in acts:
         life.draw = Random(number)
         NAMED[name](life)
         check(life)
     check_over(life)
-    return life
 
 
 def failing(history: History, databases: Databases) -> Failure | None:
-    """Live a history; where it fails, return the shortest that fails alike, each on an empty database."""
+    """Live a history; where it fails, return a short one that fails alike, each on an empty database."""
     failure = _tried(history, databases)
     if failure is None:
         return None
-    left, size = TRIES, len(history.acts)
-    while size and left:
+    until_s, size = monotonic() + SHORTENED_S, len(failure.history.acts)
+    while size:
         place = 0
-        while place < len(failure.history.acts) and left:
+        while place < len(failure.history.acts):
+            if monotonic() > until_s:
+                return failure
             acts = failure.history.acts
-            shorter = replace(history, acts=acts[:place] + acts[place + size :])
-            found, left = _tried(shorter, databases), left - 1
+            found = _tried(replace(history, acts=acts[:place] + acts[place + size :]), databases)
             if found is not None and _kind(found) == _kind(failure):
                 failure = found
             else:
@@ -96,11 +97,14 @@ def _raised(self: Any, run: Any, passages: Any, error: Exception) -> None:
 
 
 def _tried(history: History, databases: Databases) -> Failure | None:
+    acts = iter(history.acts)
     with databases() as (db, other), patch.object(move._Mover, "_set_aside", _raised):
         try:
-            lived(history, db, other)
+            lived(history.seed, acts, db, other)
         except Exception as error:
-            return Failure(history, repr(error), traceback.format_exc())
+            told = traceback.format_exc()
+            begun = len(history.acts) - len([*acts])  # those that were left have no part in it
+            return Failure(replace(history, acts=history.acts[:begun]), repr(error), told)
     return None
 
 
