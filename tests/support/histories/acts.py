@@ -150,7 +150,7 @@ def an_import_tells_of_people(life: Life) -> None:
     agreed = draw.choice([None, None, True, False])
     consents = [contacts.Consent(granted=agreed, at=life.now(), proof="{}")] if agreed is not None else []
     kept = contacts.Contact(id=who, zone=draw.choice(ZONES), consents=consents,
-                            attributes={"birthday": f"1990-05-{draw.randint(10, 28)}"})  # fmt: skip
+                            attributes={"birthday": life.birthday()})  # fmt: skip
     life.office.write(lambda tx: contacts.upsert(tx, HASH_KEY, [kept], life.now()))
     if agreed:
         life.agrees_again(who)
