@@ -4,8 +4,8 @@ One that fails is shortened, and told with the acts that are left. `python -m su
 with `tests` in PYTHONPATH, lives as many more as one likes.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from operator import length_hint
 from typing import Any
 
@@ -13,9 +13,12 @@ import pytest
 
 from support import histories
 from support.histories import History, failing, made
-from support.histories.__main__ import files
+from support.histories.__main__ import files, served
+from support.postgres import PostgresServer
 
 FEW = (1, 2, 27)  # of `make test`: a second each; the last saw what a restart left at the call desk
+MANY = [range(first, first + 8) for first in range(100, 164, 8)]  # of `make long`
+SERVED = (*range(100, 107), 135)  # the last saw that PostgreSQL lost the one mark of two
 
 
 @pytest.mark.parametrize("seed", FEW)
@@ -23,6 +26,29 @@ def test_promises_hold_in_a_history(seed: int) -> None:
     with files() as databases:
         failure = failing(made(seed), databases)
     assert failure is None, str(failure)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seeds", MANY, ids=str)
+def test_promises_hold_in_many_histories(seeds: range) -> None:
+    all_hold(seeds, files())
+
+
+@pytest.mark.long
+def test_promises_hold_in_histories_on_a_server(postgres: PostgresServer) -> None:
+    all_hold(SERVED, served(postgres))
+
+
+@pytest.mark.long
+def test_promises_hold_in_a_history_of_two_engines(postgres: PostgresServer) -> None:
+    all_hold(SERVED[:1], served(postgres, two=True))
+
+
+def all_hold(seeds: Iterable[int], place: AbstractContextManager[histories.Databases]) -> None:
+    with place as databases:
+        for seed in seeds:
+            failure = failing(made(seed), databases)
+            assert failure is None, f"seed {seed}: {failure}"
 
 
 def test_of_what_fails_only_what_it_takes_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

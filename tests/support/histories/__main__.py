@@ -15,7 +15,7 @@ from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import upgrade
 from support.databases import migrated
 from support.histories import Databases, failing, made
-from support.postgres import clear, postgres_server
+from support.postgres import PostgresServer, clear, postgres_server
 
 SHOWN = 2  # failures of one kind
 
@@ -40,27 +40,35 @@ def files() -> Iterator[Databases]:
 
 
 @contextmanager
-def servers(*, two: bool) -> Iterator[Databases]:
+def served(server: PostgresServer, *, two: bool = False) -> Iterator[Databases]:
     """Give each history the same database of a server, emptied; `two`: with an engine more."""
-    with postgres_server() as server:
-        url = server.create()
-        db, other = open_database(url), open_database(url)
-        upgrade(db)
+    url = server.create()
+    db, other = open_database(url), open_database(url)
+    upgrade(db)
 
-        @contextmanager
-        def one() -> Iterator[tuple[Database, Database | None]]:
-            clear(db)
-            yield db, other if two else None
+    @contextmanager
+    def one() -> Iterator[tuple[Database, Database | None]]:
+        clear(db)
+        yield db, other if two else None
 
+    try:
         yield one
+    finally:
         db.close()
         other.close()
+        server.drop(url)
+
+
+@contextmanager
+def on_postgres(*, two: bool) -> Iterator[Databases]:
+    with postgres_server() as server, served(server, two=two) as databases:
+        yield databases
 
 
 def main(first: int, count: int, *ways: str) -> int:
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), processors=[lambda *told: ""])
     kinds = Counter[str]()
-    with servers(two="--two" in ways) if ways else files() as databases:
+    with on_postgres(two="--two" in ways) if ways else files() as databases:
         for seed in range(first, first + count):
             failure = failing(made(seed), databases)
             if failure is not None:
