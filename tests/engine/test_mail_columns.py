@@ -136,7 +136,7 @@ def test_columns_tell_what_the_rows_do(told: Told, monkeypatch: pytest.MonkeyPat
     asked_for = mailboxes.told(told.office)
     with told.stage.db.read() as tx:
         assert not asked.is_wanted(told.office, tx), "of few people nobody needs columns"
-    monkeypatch.setattr(mailboxes, "LARGE", 0)
+    monkeypatch.setattr(asked, "LARGE", 0)
     assert mailboxes.told(told.office) == asked_for
     with told.stage.db.read() as tx:
         assert asked.is_wanted(told.office, tx), "and of many they are kept made"

@@ -13,6 +13,7 @@ from kaskad.store.segment_blocks import Standing
 ASKED = "segments_asked"  # when somebody last asked about people, or prepared to
 DAY_MS = 86_400_000
 IN_USE_MS = 30 * DAY_MS
+LARGE = 8  # blocks of contacts; of fewer the tables tell in some ten milliseconds
 MANY_ROWS = 16_000  # of an import: whoever brings in so many will ask about them
 
 
@@ -22,6 +23,12 @@ def note(office: Office, tx: Transaction) -> None:
     now = office.now()
     if last is None or now - last > DAY_MS:
         office.write(lambda own: settings.put(own, ASKED, now))
+
+
+def note_of_many(office: Office, tx: Transaction) -> None:
+    """Keep the same where there are many people: of few the tables tell as soon."""
+    if segment_blocks.last_block(tx) >= LARGE:
+        note(office, tx)
 
 
 def is_wanted(office: Office, tx: Transaction) -> bool:

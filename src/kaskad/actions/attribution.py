@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from kaskad.actions import asked
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
 from kaskad.analytics.attribution import DAY_MS, RULES, share_out
@@ -44,13 +45,15 @@ def attribute(
 ) -> Attribution:
     """Return the goals of a period (the last 30 days) by messages that arrived up to so many days before.
 
-    Raises Invalid for a period that ends before it begins.
+    Where there are many people, columns are kept made from then on. Raises Invalid for a period that
+    ends before it begins.
     """
     end = office.now() if until is None else until
     begin = end - DAYS * DAY_MS if since is None else since
     if begin >= end:
         raise Invalid([ENDS_FIRST], ["/until"])
     with office.read() as tx:
+        asked.note_of_many(office, tx)
         told = share_out(tx, begin, end, within_days * DAY_MS)
         slugs = {row.id: row.slug for row in store.all_cascades(tx)}
         found: dict[tuple[str, str, int], Line] = {}

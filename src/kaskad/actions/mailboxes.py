@@ -8,11 +8,9 @@ from kaskad.actions import asked
 from kaskad.actions.office import Office
 from kaskad.analytics.mailboxes import Mails, counted
 from kaskad.domain.mailboxes import SERVICES, SILENT
-from kaskad.store import segment_blocks
 
 DAY_MS = 86_400_000
 DAYS = 30
-LARGE = 8  # blocks of contacts; of fewer the tables tell in some ten milliseconds
 DOMAINS = 30  # those with most mails
 
 
@@ -43,8 +41,7 @@ def told(office: Office, days: int = DAYS) -> Told:
     now = office.now()
     first = now // DAY_MS - days + 1
     with office.read() as tx:
-        if segment_blocks.last_block(tx) >= LARGE:
-            asked.note(office, tx)
+        asked.note_of_many(office, tx)
         found = counted(tx, first * DAY_MS)
     numbers = range(first, first + days)
     services = [

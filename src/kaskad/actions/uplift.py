@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from msgspec import Struct, structs
 
+from kaskad.actions import asked
 from kaskad.actions.cascades import cascade_of, definition_of
 from kaskad.actions.office import Office
 from kaskad.actions.reports import ALL, Among, scope_of
@@ -72,11 +73,13 @@ class _Counted(Struct, frozen=True):
 def measure(office: Office, slug: str, among: Among = ALL, *, ripe: bool = True) -> Uplift:
     """Return what a cascade brings, of the people only that `among` means.
 
-    `ripe`: only those whose time for the goal is over; else all, whose goals may still come. Raises NotFound,
-    and Conflict for one that was never activated.
+    `ripe`: only those whose time for the goal is over; else all, whose goals may still come. Where there are
+    many people, columns are kept made from then on. Raises NotFound, and Conflict for one that was never
+    activated.
     """
     now = office.now()
     with office.read() as tx:
+        asked.note_of_many(office, tx)
         changed = Changed(tx, now)
         return _measured(office, tx, _counted(office, tx, slug, among, ripe, now, changed), now, changed)
 

@@ -10,12 +10,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 from msgspec import Struct, field
 
+from kaskad.domain.figures import arrived
+from kaskad.domain.terms import Kind
+from kaskad.store import deed_columns, touch_columns
 from kaskad.store.db import Row, Transaction
 from kaskad.store.segment_columns import Floats, Integers
+
+Whole = TypeVar("Whole", int, Integers)
 
 DAY_MS = 86_400_000
 HALF_LIFE_MS = 7 * DAY_MS
@@ -116,24 +122,53 @@ class _Touches(Struct, frozen=True):
 def _touches(tx: Transaction, people: Integers, since: int) -> _Touches:
     """Return what arrived of these people, who are in order, that left us since an instant.
 
-    Runs are read by themselves: PostgreSQL takes twice as long to look for that of each message. Of which
-    cascade a version is it is asked once.
+    Of which cascade a version is it is asked once.
     """
-    ids: list[int] = people.tolist()
     cascades: dict[int, int] = dict(tx.all("version_cascades"))
-    contacts, run_ids, versions = _columns(tx.among("ways_of", ids), 3)
-    runs = (np.searchsorted(people, contacts) << 32) + run_ids
-    by_run = np.argsort(runs)
-    contacts, run_ids, at, steps, channels = _columns(tx.among("arrived_touches", ids, since=since), 5)
-    who = np.searchsorted(people, contacts)
-    version_of = versions[by_run][np.searchsorted(runs[by_run], (who << 32) + run_ids)]
-    found, codes = np.unique((version_of << 32) + (steps << 16) + channels, return_inverse=True)
-    keys = _keys(who, at)
+    loose = deed_columns.loose(tx)
+    if loose is None:
+        contacts, at, which = _as_they_stand(tx, people, since)
+    else:
+        anew = np.isin(people, np.array(loose, np.int64))
+        told = [_by_column(tx, people[~anew], since), _as_they_stand(tx, people[anew], since)]
+        contacts, at, which = np.concatenate(told, axis=1)
+    found, codes = np.unique(which, return_inverse=True)
+    keys = _keys(np.searchsorted(people, contacts), at)
     order = np.argsort(keys, kind="stable")
     places = [
         Place(cascades[each >> 32], each >> 32, each >> 16 & 0xFFFF, each & 0xFFFF) for each in found.tolist()
     ]
     return _Touches(places, keys[order], at[order], codes[order])
+
+
+def _by_column(tx: Transaction, people: Integers, since: int) -> Integers:
+    """Return the same of people whom the columns tell of: whose, when, and which place as a number."""
+    tells = {account_id: told & Kind.DELIVERED.bit for account_id, told, _ in tx.all("services")}
+
+    def counts(kind: touch_columns.Touch) -> bool:
+        *_, account_id, state, mask = kind
+        return arrived(state, mask, tells.get(account_id, 0))
+
+    told = touch_columns.touches(tx, people, since, counts)
+    which = np.array([_which(*kind[:3]) for kind in told.kinds], np.int64)
+    return np.array([told.contacts, told.at, which[told.codes]])
+
+
+def _as_they_stand(tx: Transaction, people: Integers, since: int) -> Integers:
+    """Return the same of others. Runs are read by themselves: PostgreSQL takes twice as long to look for that
+    of each message."""
+    ids: list[int] = people.tolist()
+    contacts, run_ids, versions = _columns(tx.among("ways_of", ids), 3)
+    runs = (np.searchsorted(people, contacts) << 32) + run_ids
+    by_run = np.argsort(runs)
+    contacts, run_ids, at, steps, channels = _columns(tx.among("arrived_touches", ids, since=since), 5)
+    own = np.searchsorted(runs[by_run], (np.searchsorted(people, contacts) << 32) + run_ids)
+    return np.array([contacts, at, _which(versions[by_run][own], steps, channels)])
+
+
+def _which(version: Whole, step: Whole, channel: Whole) -> Whole:
+    """Return a number for a step of a version on a channel, or of many."""
+    return (version << 32) + (step << 16) + channel
 
 
 def _keys(who: Integers, at: Integers) -> Integers:

@@ -245,13 +245,7 @@ def worth_each(
     """Return how many first runs brought which amount, held out (1) or not; who brought nothing lacks."""
     changed = changed or Changed(tx)
     found: Counter[tuple[int, int]] = Counter()
-    scanned: list[tuple[int, Sequence[int]]] = []
-    if scope.people is not None:
-        found.update(scope.people.counted(tx, cascade_id).worths(scope.since, scope.until, scope.means))
-    else:
-        for version_id, course_id, values in tx.all("worth_scan", cascade_id=cascade_id, **_span(scope)):
-            if scope.has(version_id):
-                scanned.append((course_id, _amounts(values)))
+    scanned = list(_brought(tx, cascade_id, scope))
     for sign, entry in _moved(tx, cascade_id, scope, changed):
         if entry.value:
             found[entry.course_id, entry.value] += sign
@@ -267,6 +261,20 @@ def worth_each(
         if course_id in arm_of:
             arm_of[course_id][value] += count
     return arms
+
+
+def _brought(tx: Transaction, cascade_id: int, scope: Scope) -> Iterator[tuple[int, Sequence[int]]]:
+    """Yield courses with what runs that went so are counted as worth, where they are worth something."""
+    from kaskad.store import run_columns  # numpy, which reports of everybody do without
+
+    people = scope.people
+    counted = run_columns.brought(tx, cascade_id) if people is None else people.counted(tx, cascade_id)
+    if counted is not None:
+        yield from counted.worths(scope.since, scope.until, scope.means)
+        return
+    for version_id, course_id, values in tx.all("worth_scan", cascade_id=cascade_id, **_span(scope)):
+        if scope.has(version_id):
+            yield course_id, _amounts(values)
 
 
 def _amounts(told: str | bytes) -> Sequence[int]:

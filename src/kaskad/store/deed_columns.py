@@ -16,10 +16,10 @@ import numpy as np
 from msgspec import Struct
 
 from kaskad.domain.condition_kept import ANY, OUTCOMES, REACTIONS
-from kaskad.store import courses
+from kaskad.store import courses, run_blocks
 from kaskad.store.db import Transaction
 from kaskad.store.packed import Packed, pack, unpack
-from kaskad.store.segment_blocks import BLOCK, last_block
+from kaskad.store.segment_blocks import BLOCK
 from kaskad.store.segment_columns import Flags, Integers
 
 MOST = 20_000  # runs that are due, and people who are asked as they stand
@@ -68,6 +68,17 @@ def pack_block(tx: Transaction, block: int) -> Iterator[tuple[str, int, int, byt
         yield word, cascade_id, block, _encode(packed)
 
 
+def loose(tx: Transaction) -> list[int] | None:
+    """Return who is asked as they stand: who was counted anew since all blocks were made, or is due to be, in
+    the order of their ids; None: they are too many, or a block is not made."""
+    anew = run_blocks.anew(tx, MOST)
+    due = set() if anew is None else courses.waiting(tx, MOST)
+    if anew is None or len(due) > MOST:
+        return None
+    found = {*anew, *(contact_id for contact_id, _ in due)}
+    return None if len(found) > MOST else sorted(found)
+
+
 class Deeds:
     """What is kept by column, as one transaction sees it; who is asked as they stand is looked up once."""
 
@@ -80,12 +91,7 @@ class Deeds:
 
     @cached_property
     def _loose(self) -> list[int] | None:
-        """Who was counted anew since blocks were made, or is due to be; None: too many, or no block is."""
-        if not self._made or len(self._made) <= last_block(self._tx):
-            return None
-        due = courses.waiting(self._tx, MOST)
-        found = {row[0] for row in self._tx.all("touched_runs")} | {contact_id for contact_id, _ in due}
-        return None if len(due) > MOST or len(found) > MOST else sorted(found)
+        return loose(self._tx)
 
     def doers(self, slug: str, word: str, after: int, until: int) -> Integers | None:
         """Return of whom a cascade (or `any`) did that, or who did that with it, in the order of their ids.

@@ -37,6 +37,16 @@ def standing(tx: Transaction) -> Standing:
     return Standing(last_block(tx) + 1, len(rows), made, touched)
 
 
+def anew(tx: Transaction, most: int) -> list[int] | None:
+    """Return who was counted anew since all blocks were made; None: they are more than `most`, or a block is
+    not made."""
+    made = sum(1 for _, is_made in tx.all("run_blocks") if is_made)
+    if not made or made <= last_block(tx):
+        return None
+    ((touched,),) = tx.all("count_touched_runs", most=most + 1)
+    return None if touched > most else [row[0] for row in tx.all("touched_runs")]
+
+
 def is_due(tx: Transaction, block: int) -> bool:
     """Tell whether a block is not made, or somebody of it was counted anew since."""
     span = {"first": block * BLOCK, "last": block * BLOCK + BLOCK - 1}

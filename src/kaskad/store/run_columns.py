@@ -7,7 +7,7 @@ kept once in a block, with a code for every run.
 from __future__ import annotations
 
 from array import array
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence, Set
 from secrets import randbits
 
@@ -15,14 +15,16 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from kaskad.store import deed_columns, mail_columns, run_blocks, segment_blocks
+from kaskad.store import deed_columns, mail_columns, run_blocks, segment_blocks, touch_columns
 from kaskad.store.db import Database, Row, Transaction
 from kaskad.store.packed import Packed, pack, unpack
 from kaskad.store.segment_blocks import BLOCK, Write, writer
 from kaskad.store.segment_columns import TOGETHER, Flags, Integers
 
 _FEW = 64  # people of a block, of whom rows are read sooner than its columns
+_VALUE = 4  # its place in rows of `counted_among`
 _READ = 50_000  # people of whom rows are read at once
+WORTH = "worth"  # the word in `deed_columns`: runs that were worth something, as all are kept
 _NOBODY: Integers = np.zeros(0, np.int64)
 
 Way = tuple[int, int]  # a version, a course
@@ -54,16 +56,15 @@ class Counted(Struct, frozen=True):
         for place in np.flatnonzero(told[0]).tolist():
             yield self.ways[place], [int(each[place]) for each in told]
 
-    def worths(self, since: int, until: int, has: Callable[[int], bool]) -> Counter[tuple[int, int]]:
-        """Return by course and amount how many of such runs were worth it; worth nothing are none of them."""
-        some = self._chosen(since, until, has) & (self.values != 0)
-        amounts, places = np.unique(self.values[some], return_inverse=True)
-        pairs, counts = np.unique(self.codes[some] * len(amounts) + places, return_counts=True)
-        found: Counter[tuple[int, int]] = Counter()
-        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
-            code, place = divmod(pair, len(amounts))
-            found[self.ways[code][1], int(amounts[place])] += count
-        return found
+    def worths(
+        self, since: int, until: int, has: Callable[[int], bool]
+    ) -> Iterator[tuple[int, list[int]]]:  # fmt: skip
+        """Yield by course what such runs were worth; those worth nothing are left out."""
+        some = np.flatnonzero(self._chosen(since, until, has) & (self.values != 0))
+        some = some[np.argsort(self.codes[some])]
+        codes, counts = np.unique(self.codes[some], return_counts=True)
+        for code, end, count in zip(codes.tolist(), np.cumsum(counts).tolist(), counts.tolist(), strict=True):
+            yield self.ways[code][1], self.values[some[end - count : end]].tolist()
 
     def latest(
         self, since: int, until: int, has: Callable[[int], bool], course_ids: Set[int], most: int
@@ -86,7 +87,8 @@ class Counted(Struct, frozen=True):
 class _Packed(Struct, frozen=True, array_like=True):
     """The columns of a cascade in a block, as they are kept: little-endian numbers, each with their kind."""
 
-    ways: list[Way]
+    versions: Packed  # of the ways …
+    courses: Packed  # … and their courses
     contacts: Packed  # counted from the first of the block
     codes: Packed
     entered: Packed  # counted from `first`
@@ -126,6 +128,23 @@ def counted(tx: Transaction, cascade_id: int, people: Sequence[int]) -> Counted:
     return together.whole()
 
 
+def brought(tx: Transaction, cascade_id: int) -> Counted | None:
+    """Return as what everybody's runs through a cascade are counted, of those worth something; None: the
+    columns do not tell.
+    """
+    anew = run_blocks.anew(tx, deed_columns.MOST)
+    if anew is None:
+        return None
+    together, rest = _Together(), np.array(anew, np.int64)
+    for block, data in tx.all("deed_columns", word=WORTH, cascade_id=cascade_id):
+        wanted = np.ones(BLOCK, np.bool_)
+        wanted[rest[rest // BLOCK == block] - block * BLOCK] = False
+        together.add(_decode(data), block, wanted)
+    rows = tx.among("counted_among", anew, cascade_id=cascade_id)
+    together.add_rows([row for row in rows if row[_VALUE]])
+    return together.whole()
+
+
 def _blocks(ids: Integers) -> Iterator[tuple[int, slice]]:
     """Yield the blocks of some ids that are in order, each with where its ids are among them."""
     blocks, starts = np.unique(ids // BLOCK, return_index=True)
@@ -138,18 +157,18 @@ class _Together:
     """Runs of several blocks, and others, put together."""
 
     def __init__(self) -> None:
-        self._codes: dict[Way, int] = {}
+        self._ways: list[Integers] = [np.zeros((2, 0), np.int64)]
+        self._known = 0  # ways so far, some of them several times
         self._columns: list[list[Integers]] = [[], [], [], [], []]
 
     def add(self, packed: _Packed, block: int, wanted: Flags) -> None:
         """Add the runs of the contacts of a block that are wanted."""
         places = unpack(packed.contacts)
-        chosen = wanted[places]
-        known = self._codes  # 225 ways in each of 123 blocks: a call for each would take longer than all else
-        told = np.array([known.setdefault(way, len(known)) for way in packed.ways], np.int64)
+        chosen = np.flatnonzero(wanted[places])
         self._add(
+            np.array([unpack(packed.versions), unpack(packed.courses)], np.int64),
             places[chosen].astype(np.int64) + block * BLOCK,
-            told[unpack(packed.codes)[chosen]],
+            unpack(packed.codes)[chosen].astype(np.int64),
             unpack(packed.entered)[chosen].astype(np.int64) + packed.first,
             *[unpack(each)[chosen].astype(np.int64) for each in (packed.values, packed.returned)],
         )
@@ -157,18 +176,27 @@ class _Together:
     def add_rows(self, rows: Sequence[Row]) -> None:
         """Add the runs of rows of `counted_among`."""
         if rows:
-            contacts, versions, courses, *rest = zip(*rows, strict=True)
-            known = self._codes
-            codes = [known.setdefault(way, len(known)) for way in zip(versions, courses, strict=True)]
-            self._add(*[np.array(each, np.int64) for each in (contacts, codes, *rest)])
+            contacts, versions, courses, *rest = np.array(rows, np.int64).T
+            self._add(np.array([versions, courses]), contacts, np.arange(len(rows)), *rest)
 
     def whole(self) -> Counted:
         """Return all that was added."""
-        return Counted(list(self._codes), *[np.concatenate([_NOBODY, *each]) for each in self._columns])
+        # 225 ways in each of 123 blocks: a call for each would take longer than all else.
+        (versions, version_of), (courses, course_of) = (
+            np.unique(each, return_inverse=True) for each in np.concatenate(self._ways, axis=1)
+        )
+        ways, way_of = np.unique(course_of * len(versions) + version_of, return_inverse=True)
+        contacts, codes, *rest = (np.concatenate([_NOBODY, *each]) for each in self._columns)
+        told = [versions[ways % len(versions)], courses[ways // len(versions)]] if len(ways) else [ways, ways]
+        pairs = zip(*[each.tolist() for each in told], strict=True)
+        return Counted(list(pairs), contacts, way_of[codes], *rest)
 
-    def _add(self, *columns: Integers) -> None:
-        for own, more in zip(self._columns, columns, strict=True):
+    def _add(self, ways: Integers, contacts: Integers, codes: Integers, *rest: Integers) -> None:
+        """Add runs whose codes are places among these ways."""
+        for own, more in zip(self._columns, (contacts, codes + self._known, *rest), strict=True):
             own.append(more)
+        self._ways.append(ways)
+        self._known += ways.shape[1]
 
 
 def making(db: Database, write: Write | None = None) -> Iterator[tuple[int, int]]:
@@ -192,8 +220,10 @@ def make(db: Database, block: int, write: Write) -> None:
     generation = write(begin)
     with db.read() as tx:
         turn = run_blocks.last_turn(tx)
-        packed = [(cascade_id, block, data) for cascade_id, data in _pack(tx, block)]
-        deeds = [*deed_columns.pack_block(tx, block), *mail_columns.pack_block(tx, block)]
+        packed, worth = _pack(tx, block)
+        deeds = [*worth]
+        for each in (deed_columns, mail_columns, touch_columns):
+            deeds += each.pack_block(tx, block)
 
     def end(tx: Transaction) -> int:
         tx.one("lock_counter")  # whoever counts changes the same rows, in another order
@@ -207,19 +237,28 @@ def make(db: Database, block: int, write: Write) -> None:
     write(end)
 
 
-def _pack(tx: Transaction, block: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the columns of a block by cascade."""
+def _pack(tx: Transaction, block: int) -> tuple[list[Row], list[Row]]:
+    """Return the columns of a block by cascade, and those of runs that were worth something."""
     first = block * BLOCK
     of: dict[int, list[Row]] = defaultdict(list)
     for cascade_id, *row in tx.all("counted_within", first=first, last=first + BLOCK - 1):
         of[cascade_id].append(tuple(row))
-    for cascade_id, rows in of.items():
-        contacts, versions, courses, entered, values, returned = zip(*rows, strict=True)
-        known: dict[Way, int] = {}
-        codes = [known.setdefault(way, len(known)) for way in zip(versions, courses, strict=True)]
-        begun = min(entered)
-        yield cascade_id, _encode(_Packed(
-            list(known), pack(np.array(contacts, np.int64) - first), pack(np.array(codes, np.int64)),
-            pack(np.array(entered, np.int64) - begun), pack(np.array(values, np.int64)),
-            pack(np.array(returned, np.int64)), begun,
-        ))  # fmt: skip
+    worth = {cascade_id: [row for row in rows if row[_VALUE]] for cascade_id, rows in of.items()}
+    return (
+        [(cascade_id, block, _packed(rows, first)) for cascade_id, rows in of.items()],
+        [(WORTH, cascade_id, block, _packed(rows, first)) for cascade_id, rows in worth.items() if rows],
+    )
+
+
+def _packed(rows: Sequence[Row], first: int) -> bytes:
+    """Return rows of `counted_among` as they are kept; `first` is the first contact of their block."""
+    contacts, versions, courses, entered, values, returned = zip(*rows, strict=True)
+    known: dict[Way, int] = {}
+    codes = [known.setdefault(way, len(known)) for way in zip(versions, courses, strict=True)]
+    begun = min(entered)
+    ways: Integers = np.array(list(known), np.int64).T
+    return _encode(_Packed(
+        pack(ways[0]), pack(ways[1]), pack(np.array(contacts, np.int64) - first),
+        pack(np.array(codes, np.int64)), pack(np.array(entered, np.int64) - begun),
+        pack(np.array(values, np.int64)), pack(np.array(returned, np.int64)), begun,
+    ))  # fmt: skip

@@ -122,3 +122,13 @@ SELECT m.contact_id, m.submitted_at / 86400000, coalesce(m.account_id, 0), m.sta
                             AND f.step = m.step AND f.kind = 14 AND f.at <= m.submitted_at + :window) THEN 1 ELSE 0 END
   FROM messages m
  WHERE m.contact_id BETWEEN :first AND :last AND m.channel = 1 AND m.state BETWEEN 3 AND 10 AND m.submitted_at IS NOT NULL;
+
+-- name: touches_within
+-- The messages to contacts from one id to another that may have arrived, as the view `arrivals` says: when they left us,
+-- of which version, step and channel, and what tells whether they have.
+SELECT m.contact_id, coalesce(m.sent_at, m.submitted_at), r.version_id, m.step, m.channel, coalesce(m.account_id, 0),
+       m.state, m.mask & 24576
+  FROM messages m CROSS JOIN runs r
+ WHERE r.contact_id = m.contact_id AND r.id = m.run_id AND m.contact_id BETWEEN :first AND :last
+   AND m.submitted_at IS NOT NULL AND (m.state IN (3, 4, 5, 10) OR m.state IN (7, 8, 9) AND m.mask & 24576 <> 0)
+ ORDER BY m.contact_id, m.run_id, m.step;
