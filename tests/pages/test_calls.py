@@ -133,13 +133,25 @@ def test_a_call_back_is_promised_by_the_clock_of_the_person_and_two_agents_never
     visit.visits[-1].wrong.clear()  # Chromium tells of every 422
     day = site.service.office.now() // 86_400_000 * 86_400_000 + 3 * 86_400_000
     page.get_by_label("Call back, by the clock").fill(f"{iso(day)}T10:00")
-    page.get_by_role("button", name="Call back later").click()
+    page.get_by_label("Call back, by the clock").press("Enter")  # and not that they have agreed
     page.get_by_text("Noted: Call back later.").wait_for()
     (task,) = tasks_of(site, contact)
     assert task["call_back_at"].startswith(f"{iso(day)}T01:00")  # ten o'clock in Tokyo
     with site.client("viewer") as client:
         assert "Take the next" not in client.get("/calls").text
     assert site.times_ms("agent", "/calls", 20)[10] < 100
+
+
+def test_a_consent_without_a_day_is_not_of_1970(desk, site):
+    contact, _ = desk("Egor")
+    file = {"content": b"id,consent\negor,yes\n", "headers": {"Content-Type": "text/csv"}}
+    site.api.call("POST", "/contacts/import", **file).raise_for_status()
+    (task,) = tasks_of(site, contact)
+    with site.client("agent", headers={"Accept-Language": "ru"}) as client:
+        shown = client.get(f"/calls/{task['id']}").text
+    assert "День неизвестен" in shown and "согласие есть, день неизвестен" in shown and "1970" not in shown
+    assert "<dt>Имя</dt>" in shown
+    assert site.api.get(f"/tasks/{task['id']}")["basis"] == "consent, day unknown"
 
 
 def iso(ms):

@@ -368,7 +368,9 @@ def _context(office: Office, tx: Transaction, names: Names, task: Task) -> Conte
         trigger=_decode(data[0]) if data else {},
         basis=f"none needed: {MessageClass.of(task.lane).value}"
         if consented_at is None
-        else f"consent of {_utc(consented_at)}",
+        else f"consent of {_utc(consented_at)}"
+        if consented_at
+        else "consent, day unknown",
         consented_at=consented_at,
         proof=proof,
         window=_window(office, task, person[3] or "" if person else "", now),
