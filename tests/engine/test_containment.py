@@ -1,13 +1,16 @@
 """Nothing that comes in ends the engine: what it cannot apply is set aside, and all else goes on."""
 
+from concurrent.futures import Future
+
 import pytest
 from structlog.testing import capture_logs
 
-from kaskad.domain.errors import Conflict, Full, Unavailable, Unfit
+from kaskad.domain.errors import Conflict, Full, GivenUp, Unavailable, Unfit
 from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.engine import changes, containment, hits, inbox, move, results, world
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.engine import Engine
+from kaskad.engine.receive import Delivery
 from kaskad.store import runs as run_store
 from kaskad.store import set_aside
 from support.stage import Stage, accepted, refused
@@ -191,6 +194,30 @@ def test_what_is_delivered_beside_a_poisoned_entry_is_kept(db, monkeypatch):
     taken = stage.deliver(events=[stage.told(bob, "bought")])
     assert taken.result() == [None] and stage.outcome(bob) == "converted"
     assert [each.contact_id for each in entries(stage)] == [ann]
+
+
+def test_what_one_request_has_given_up_is_refused_alone_and_at_once(either):
+    stage, (ann, bob) = started(either, 2)
+
+    def gone(tx):
+        raise GivenUp("nobody waits for it")
+
+    given_up = stage.engine.deliver(Delivery(Future(), acts=[gone], events=[stage.told(ann, "bought")]))
+    shared = stage.engine.deliver(Delivery(None, raw=[(1, stage.clock.now(), "{}", b"{}", None)]))
+    taken = stage.deliver(events=[stage.told(bob, "bought")])
+    assert taken.result() == [None] and shared.result() is None and stage.outcome(bob) == "converted"
+    assert isinstance(given_up.exception(), GivenUp) and stage.outcome(ann) is None
+    assert stage.engine.repeated == 0
+
+
+def test_a_tick_that_others_have_undone_too_often_lets_all_come_again(db, monkeypatch):
+    stage, (ann,) = started(db, 1)
+    put(stage, ann)
+    poison(monkeypatch, ann, Conflict("changed by another"))
+    shared = stage.engine.deliver(Delivery(None, events=[stage.told(ann, "bought")]))
+    with pytest.raises(Conflict):
+        stage.works()
+    assert isinstance(shared.exception(), Unavailable), "a 409 would be final for some services"
 
 
 def test_an_answer_that_cannot_be_noted_stops_nobody_else(db, monkeypatch):

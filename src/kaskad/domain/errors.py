@@ -23,6 +23,10 @@ class Unfit(Conflict):
     """A rule or a key of the tables forbids the change."""
 
 
+class GivenUp(Conflict):
+    """Whoever asked for the change has given it up: whatever shares a transaction with it goes on."""
+
+
 class Invalid(KaskadError):
     """What was given breaks rules; `problems` holds all of them, each a whole sentence.
 

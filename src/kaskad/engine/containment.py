@@ -14,7 +14,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Protocol, TypeVar
 
-from kaskad.domain.errors import Conflict, Corrupted, Full, Locked, Unavailable, Unfit
+from kaskad.domain.errors import Conflict, Corrupted, Full, GivenUp, KaskadError, Locked, Unavailable, Unfit
 from kaskad.domain.ids import contact_text, run_text
 from kaskad.engine.hits import unjudged
 from kaskad.engine.move import DEFECT_MS
@@ -42,13 +42,14 @@ class Step(Protocol):
 
 
 def is_defect(error: BaseException) -> bool:
-    """Return whether what a tick was to do may be what it has failed of: a defect of ours, or an odd value.
+    """Return whether what a tick was to do may be what it has failed of: a defect of ours, an odd value, or
+    what nobody waits for any more.
 
     All else is the database's, or another process's: it passes by itself or ends the engine, whatever the
     tick is to do.
     """
     if isinstance(error, Conflict):
-        return isinstance(error, Unfit)
+        return isinstance(error, (Unfit, GivenUp))
     return isinstance(error, Exception) and not isinstance(error, (Locked, Unavailable, Full, Corrupted))
 
 
@@ -189,7 +190,7 @@ def _one_by_one(take: Step, deliveries: Sequence[Delivery], shared: Future[None]
 
     Of those that share a future all are refused with one, and told again: what was kept counts once.
     """
-    failed: Unavailable | None = None
+    failed: KaskadError | None = None
     for delivery in deliveries:
         delivery.problems.clear()
         try:
@@ -197,7 +198,9 @@ def _one_by_one(take: Step, deliveries: Sequence[Delivery], shared: Future[None]
         except Exception as error:
             if not is_defect(error):
                 raise
-            refusal = Unavailable(f"It could not be kept, because of a defect: {error!r}")
+            refusal: KaskadError = Unavailable(f"It could not be kept, because of a defect: {error!r}")
+            if isinstance(error, GivenUp):
+                refusal = error
             if delivery.done is None:
                 failed = refusal
             else:

@@ -16,6 +16,7 @@ import structlog
 
 from kaskad.domain.errors import (
     Conflict,
+    GivenUp,
     KaskadError,
     Locked,
     StoreError,
@@ -287,7 +288,7 @@ class Engine:
         self, results: list[Result], deliveries: list[Delivery], shared: Future[None], closing: bool
     ) -> bool:
         """Let nobody suffer from what one entry makes a tick fail of; return whether that is found."""
-        log.exception("tick failed because of a defect")
+        log.exception("tick failed of what it was to do")
 
         def step(
             results: Sequence[Result] = (), deliveries: Sequence[Delivery] = (), only: Only | None = None
@@ -332,7 +333,7 @@ class Engine:
                 return ticked
             except (Conflict, Locked) as error:
                 passing = isinstance(error, Conflict) or self.world.shared
-                if not passing or tries >= _REPEATS:
+                if not passing or isinstance(error, GivenUp) or tries >= _REPEATS:
                     raise
                 log.info("tick repeated", why=str(error))
                 self.repeated += 1
@@ -384,7 +385,9 @@ class Engine:
         """Nothing of the tick was kept: results are tried again, what had not been answered is refused."""
         self._results.extendleft(reversed(results))
         self.world.forget_tick()
-        if not isinstance(error, KaskadError):
+        if isinstance(error, Conflict):  # of the tick: theirs may come again
+            error = Unavailable(f"Nothing could be kept just now: {error}")
+        elif not isinstance(error, KaskadError):
             error = Unavailable(f"The engine stopped because of a defect: {error!r}")
         refuse(deliveries, shared, error)
 

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from kaskad.actions.office import Office
-from kaskad.domain.errors import Conflict, Invalid, KaskadError, StoreError, Uncertain
+from kaskad.domain.errors import Conflict, GivenUp, Invalid, KaskadError, StoreError, Uncertain
 from kaskad.engine.besides import MARK
 from kaskad.log import get_logger
 from kaskad.store.db import Row, Transaction
@@ -115,9 +115,9 @@ class _Once:
         return Response(told, status, {"Idempotent-Replayed": "true"}, "application/json")
 
     def mark(self, tx: Transaction) -> None:
-        """Note in a transaction that it carries the request out; raises Conflict where that was given up."""
+        """Note in a transaction that it carries the request out; raises GivenUp where nobody waits for it."""
         if not tx.run("mark_idempotent", **self._key, now=self._now):
-            raise Conflict("The request was given up before it was carried out: nothing was stored.")
+            raise GivenUp("The request was given up before it was carried out: nothing was stored.")
 
     def fail(self, error: BaseException) -> None:
         """Let the key be used again, unless something was carried out that was never answered.
