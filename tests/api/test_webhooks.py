@@ -19,6 +19,7 @@ from kaskad.config import Settings
 from kaskad.domain.errors import Invalid
 from kaskad.engine import herald
 from kaskad.engine.clock import wall_ms
+from kaskad.engine.transport.http import Http
 from kaskad.store import cascades, contacts
 from kaskad.store import webhooks as store
 from kaskad.store.db import Transaction, open_database
@@ -112,6 +113,23 @@ def test_what_is_not_taken_comes_again_with_the_same_id(api, got, shop, monkeypa
     came = got.waits_for(3)
     assert len({message_id for message_id, _ in came}) == 1 and all(body for _, body in came)
     assert state_of(api, number, delivered=1)["waiting"] == 0
+
+
+def test_a_defect_of_a_call_ends_the_attempt_and_the_next_one_comes(api, got, shop, monkeypatch):
+    monkeypatch.setattr(herald, "SCHEDULE_MS", (50,))
+    real, calls = Http.post, []
+
+    async def post(http, request, timeout_s):
+        calls.append(request)
+        if len(calls) == 1:
+            raise ValueError("a header that no library takes")
+        return await real(http, request, timeout_s)
+
+    monkeypatch.setattr(Http, "post", post)
+    number = subscribe(api, got)
+    shop()
+    got.waits_for(1)
+    state_of(api, number, delivered=1, waiting=0)
 
 
 def test_what_is_given_up_is_shown_and_can_be_told_again(api, got, shop, monkeypatch):

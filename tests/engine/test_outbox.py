@@ -49,6 +49,35 @@ def kept(stage: Stage, webhook_id: int) -> list[str]:
         return [one.type for one in webhooks.listing(tx, webhook_id, 0, 100)]
 
 
+def test_an_event_that_cannot_be_worded_keeps_no_other_from_being_told(db, monkeypatch):
+    stage = Stage(db)
+    stage.cascade(CASCADE)
+    subscribe(stage, "run.entered")
+    people = [stage.person(name) for name in ("ann", "bob", "cid")]
+    for who in people:
+        stage.event(who, "joined")
+    real, bad = announce._body, people[1]
+
+    def body(row, world):
+        if row[2] == bad:
+            raise ValueError("year 0 is out of range")
+        return real(row, world)
+
+    monkeypatch.setattr(announce, "_body", body)
+    monkeypatch.setattr(announce, "PIECE", 1)
+    unworded = set()
+    found = []
+    for _ in range(4):
+        with db.write() as tx:
+            piece = announce.word(tx, stage.world, webhooks.all_webhooks(tx, VAULT), 5, unworded)
+            announce.keep(tx, piece)
+        unworded.update(piece.unworded)
+        found += [msgspec.json.decode(row[3])["data"]["contact"]["external_id"] for row in piece.deliveries]
+    assert found == ["ann", "cid"]
+    monkeypatch.undo()
+    assert [one["data"]["contact"]["external_id"] for one in told(stage)] == ["bob"], "it is not lost"
+
+
 def test_nothing_is_written_where_nobody_subscribed(db):
     stage = Stage(db)
     stage.cascade(CASCADE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
@@ -15,33 +15,54 @@ from kaskad.domain.terms import Channel
 from kaskad.domain.version import Version
 from kaskad.engine import journal
 from kaskad.engine.world import World
+from kaskad.log import get_logger
 from kaskad.store import crm
 from kaskad.store.db import Row, Transaction
 from kaskad.store.webhooks import Webhook
+
+log = get_logger(__name__)
 
 PIECE = 200  # events worded in one transaction: a few milliseconds of the tick's time
 
 
 class Piece(Struct, frozen=True):
-    """Rows of the outbox that are done with, and the deliveries and CRMs' entries that come of them."""
+    """Rows of the outbox that are done with, the deliveries and CRMs' entries that come of them, and the rows
+    that cannot be worded."""
 
     ids: list[int]
     deliveries: list[Row]
     entries: list[Row]
+    unworded: list[int] = []
 
 
-def word(tx: Transaction, world: World, webhooks: Sequence[Webhook], now: int) -> Piece:
-    """Return what lies in the outbox as deliveries, a piece of it; they are not kept yet."""
-    rows = tx.all("outbox", limit=PIECE)
+def word(
+    tx: Transaction, world: World, webhooks: Sequence[Webhook], now: int, unworded: Collection[int] = ()
+) -> Piece:  # fmt: skip
+    """Return what lies in the outbox as deliveries, a piece of it; they are not kept yet.
+
+    A row that a defect of ours keeps from being worded stays there, for a release that can: it keeps no other
+    from being told. `unworded` are those known as such.
+    """
     deliveries: dict[tuple[int, str], Row] = {}
-    for row in rows:
-        kind, wanting = row[5], [one for one in webhooks if one.enabled and row[5] in one.types]
-        if wanting:
-            message_id, body = _id(row), _body(row, world)
-            for one in wanting:
-                deliveries.setdefault((one.id, message_id), (one.id, message_id, kind, body, now))
-    entries = list(journal.jobs(world, ((_id(row), row) for row in rows), now)) if world.journals else []
-    return Piece([row[0] for row in rows], list(deliveries.values()), entries)
+    piece = Piece([], [], [], [])
+    for row in tx.all("outbox", limit=PIECE + len(unworded)):
+        if row[0] in unworded:
+            continue
+        wanting = [one for one in webhooks if one.enabled and row[5] in one.types]
+        message_id = _id(row)
+        try:
+            body = _body(row, world) if wanting else ""
+            piece.entries.extend(journal.jobs(world, [(message_id, row)], now))
+        except Exception as error:
+            log.error("an event cannot be worded: a defect", id=message_id, type=row[5],
+                      error=type(error).__name__)  # fmt: skip
+            piece.unworded.append(row[0])
+            continue
+        piece.ids.append(row[0])
+        for one in wanting:
+            deliveries.setdefault((one.id, message_id), (one.id, message_id, row[5], body, now))
+    piece.deliveries.extend(deliveries.values())
+    return piece
 
 
 def keep(tx: Transaction, piece: Piece) -> None:

@@ -70,15 +70,21 @@ class Answer(Struct, frozen=True):
 
 
 async def call(http: Http, webhook: Webhook, message_id: str, body: str, wall: int) -> Answer:
-    """Send one message to an endpoint; `wall` is the world's time, by which receivers judge its age."""
+    """Send one message to an endpoint; `wall` is the world's time, by which receivers judge its age.
+
+    Whatever fails is an answer: the attempt has ended, and the next one comes when it should.
+    """
     raw = body.encode()
     keys = [one.text for one in webhook.secrets if one.until is None or one.until > wall]
     headers = {"Content-Type": "application/json", "User-Agent": "Kaskad"}
-    headers |= signed_headers(keys, message_id, wall // 1000, raw)
     try:
+        headers |= signed_headers(keys, message_id, wall // 1000, raw)
         response = await http.post(Request("POST", webhook.url, headers, raw), TIMEOUT_S)
     except SendError as error:
         return Answer(0, error.detail)
+    except Exception as error:
+        log.exception("webhook not called: a defect", webhook=webhook.id, error=type(error).__name__)
+        return Answer(0, f"a defect of Kaskad: {type(error).__name__}")
     wait = retry_after_ms(response) or 0
     words = "" if response.ok else f": {storable(response.body[:200].decode(errors='replace')).strip()}"
     return Answer(response.status, f"HTTP {response.status}{words.rstrip(': ')}", wait)
@@ -105,6 +111,7 @@ class Herald:
         self._claimed: Counter[int] = Counter()  # attempts by webhook
         self._slots: dict[int, asyncio.Semaphore] = {}  # of attempts that are under way, by webhook
         self._gone: set[int] = set()  # webhooks that have answered 410 since they were last looked at
+        self._unworded: set[int] = set()  # rows of the outbox that this release cannot put into words
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="herald", daemon=True)
         self._ready = threading.Event()
@@ -169,7 +176,8 @@ class Herald:
         over = {one for one in self._gone if not self._claimed[one]}  # that they are gone is kept: it is read
         with self._db.read() as tx:
             webhooks = webhook_store.all_webhooks(tx, self._vault)
-            piece = announce.word(tx, self._engine.world, webhooks, now)
+            piece = announce.word(tx, self._engine.world, webhooks, now, self._unworded)
+        self._unworded.update(piece.unworded)
         if piece.ids:
             await self._write(partial(announce.keep, piece=piece))
         self._gone -= over
@@ -178,7 +186,7 @@ class Herald:
             free = AHEAD - self._claimed[webhook.id]
             if webhook.enabled and free > 0 and webhook.id not in self._gone:
                 begun += await self._begin(webhook, free)
-        return len(piece.ids) == announce.PIECE or begun > 0
+        return len(piece.ids) + len(piece.unworded) == announce.PIECE or begun > 0
 
     async def _begin(self, webhook: Webhook, free: int) -> int:
         """Begin up to `free` attempts that are due; return how many."""
