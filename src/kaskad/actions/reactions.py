@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby
-from operator import attrgetter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import numpy as np
 from msgspec import Struct
 
 from kaskad.actions.cascades import cascade_of
@@ -15,14 +14,14 @@ from kaskad.domain.cascade import Cascade
 from kaskad.domain.policy import Policy
 from kaskad.domain.version import prepare
 from kaskad.planning.same_steps import named_as
-from kaskad.planning.timeouts import Waited
+from kaskad.planning.timeouts import Floats, Waited
 from kaskad.store import reactions as store
 from kaskad.store.courses import HOUR_MS
 from kaskad.store.reactions import Sent
+from kaskad.store.segment_columns import Flags, Integers
 
-_RUN = attrgetter("contact_id", "run_id", "version_id")
-
-Successes = Mapping[tuple[int, int], int]  # of a step, on a channel: the facts that are its success
+NEVER = 1 << 62
+_Place = tuple[int, tuple[int, ...]]  # which facts are the success of a step; which steps it is now
 
 
 class Reactions(Struct, frozen=True):
@@ -41,72 +40,79 @@ def reactions_of_parts(
     office: Office, slug: str, cascade: Cascade, part_of: Callable[[int], int], count: int
 ) -> list[Reactions]:  # fmt: skip
     """Return the same for so many parts of the people; `part_of` tells of a contact which one it is in."""
-    waited: list[dict[int, list[Waited]]] = [{} for _ in range(count)]
-    people: list[dict[int, None]] = [{} for _ in range(count)]
     now = office.now()
     with office.read() as tx:
         versions = versions_of(tx, slug)
-        known = {}
+        places: dict[tuple[int, int, int], _Place] = {}
         for version_id, _ in versions:
             before = cascade_of(office, tx, version_id)
-            rules = prepare(0, 0, before, Policy()).rules
-            known[version_id] = (
-                named_as(cascade, before), {key: rule.success for key, rule in rules.items()}
-            )  # fmt: skip
-        told: Iterable[Sent] = store.sample(tx, versions[0][1]) if versions else ()
-        for (contact_id, _, version_id), run in groupby(told, _RUN):
-            part = part_of(contact_id)
-            people[part][contact_id] = None
-            if version_id in known:
-                numbers, successes = known[version_id]
-                _take(waited[part], list(run), numbers, successes, now)
+            numbers = named_as(cascade, before)
+            for (step, channel), rule in prepare(0, 0, before, Policy()).rules.items():
+                places[version_id, step, channel] = rule.success, numbers.get(step, ())
+        told = list(store.sample(tx, versions[0][1])) if versions else []
+    parts = {contact_id: part_of(contact_id) for contact_id in dict.fromkeys(one.contact_id for one in told)}
+    own = [places.get((one.version_id, one.step, one.channel), (0, ())) for one in told]
+    waited: list[dict[int, list[Waited]]] = [{} for _ in range(count)]
+    for sent, (mask, steps), one in zip(
+        told, own, _waited(told, [mask for mask, _ in own], now), strict=True
+    ):
+        for number in steps if mask else ():
+            waited[parts[sent.contact_id]].setdefault(number, []).append(one)
+    people: list[list[int]] = [[] for _ in range(count)]
+    for contact_id, part in parts.items():
+        people[part].append(contact_id)
     return [Reactions(each, tuple(some)) for each, some in zip(waited, people, strict=True)]
 
 
-def _take(
-    waited: dict[int, list[Waited]], run: list[Sent], numbers: Mapping[int, tuple[int, ...]],
-    successes: Successes, now: int,
-) -> None:  # fmt: skip
-    """Add the messages of one run: each was waited for until its success, or until the run moved on.
+def _waited(told: Sequence[Sent], masks: Sequence[int], now: int) -> Iterator[Waited]:
+    """Return how long each message was waited for: until its success, or until the run moved on.
 
-    It is watched until the person reacts to it even so, or to another message, or the run is over.
+    It is watched until the person reacts to it even so, or to another message, or the run is over. Messages
+    of a run lie together, in their order; `masks` are the facts that are the success of each.
     """
-    masks = [successes.get((one.step, one.channel), 0) for one in run]
-    reacted_at = [_reacted_at(one, mask) if one.facts else None for one, mask in zip(run, masks, strict=True)]
-    silent = not any(at is not None for at in reacted_at)  # as most people are
-    for n, one in enumerate(run):
-        if one.step not in numbers or not masks[n]:
-            continue
-        over = one.finished_at or now
-        until = run[n + 1].sent_at if n + 1 < len(run) else over
-        if silent:
-            found = Waited(_hours(one.sent_at, until), False, _hours(one.sent_at, max(until, over)))
-        else:
-            found = _waited(one.sent_at, reacted_at[n], reacted_at[:n] + reacted_at[n + 1 :], until, over)
-        for number in numbers[one.step]:
-            waited.setdefault(number, []).append(found)
+    sent_at = np.array([sent.sent_at for sent in told], np.int64)
+    over = np.array([sent.finished_at or now for sent in told], np.int64)
+    success = np.array(
+        [_reacted_at(sent, mask) if sent.facts else NEVER for sent, mask in zip(told, masks, strict=True)],
+        np.int64,
+    )
+    runs = np.array([(sent.contact_id, sent.run_id) for sent in told], np.int64).reshape(-1, 2)
+    until = over.copy()
+    until[:-1] = np.where(_same(runs, 1), sent_at[1:], until[:-1])
+    elsewhere_at = _elsewhere_at(runs, sent_at, success)
+    watched = np.maximum(until, np.minimum(over, elsewhere_at))
+    reacted, late = success <= until, success <= watched
+    hours = _hours(sent_at, np.where(reacted, success, until))
+    until_known = _hours(sent_at, np.where(late, success, watched))
+    elsewhere = ~late & (elsewhere_at <= over)
+    columns = (hours, reacted, until_known, late & ~reacted, elsewhere)
+    return map(Waited, *[column.tolist() for column in columns])
 
 
-def _waited(
-    sent_at: int, success: int | None, elsewhere_at: Sequence[int | None], until: int, over: int
-) -> Waited:
-    """Return how long a message was waited for: `until` the run moved on, and watched until it was `over`."""
-    others = [at for at in elsewhere_at if at is not None and at > sent_at]
-    watched = max(until, min(over, *others)) if others else max(until, over)
-    reacted, late = (success is not None and success <= end for end in (until, watched))
-    elsewhere = not late and bool(others) and min(others) <= over
-    return Waited(
-        _hours(sent_at, success if reacted and success is not None else until), reacted,
-        _hours(sent_at, success if late and success is not None else watched), late and not reacted,
-        elsewhere,
-    )  # fmt: skip
+def _elsewhere_at(runs: Integers, sent_at: Integers, success: Integers) -> Integers:
+    """Return when the person first reacted to another message of the run, once the message had gone."""
+    found = np.full(len(runs), NEVER)
+    away = 1
+    while (same := _same(runs, away)).any():
+        before, after = slice(None, -away), slice(away, None)
+        for one, other in ((before, after), (after, before)):
+            counts = same & (success[other] > sent_at[one])
+            found[one] = np.where(counts, np.minimum(found[one], success[other]), found[one])
+        away += 1
+    return found
 
 
-def _reacted_at(one: Sent, mask: int) -> int | None:
-    """Return when the first of these facts of a message was."""
-    times = [at for kind, at in one.facts if 1 << kind & mask]
-    return min(times) if times else None
+def _same(runs: Integers, away: int) -> Flags:
+    """Return which messages have one of the same run so many places after them."""
+    same: Flags = (runs[away:] == runs[:-away]).all(axis=1)
+    return same
 
 
-def _hours(since: int, until: int) -> float:
-    return (until - since) / HOUR_MS if until > since else 0.0
+def _reacted_at(one: Sent, mask: int) -> int:
+    """Return when the first of these facts of a message was; NEVER: it was not."""
+    return min([at for kind, at in one.facts if 1 << kind & mask], default=NEVER)
+
+
+def _hours(since: Integers, until: Integers) -> Floats:
+    hours: Floats = np.maximum(until - since, 0) / HOUR_MS
+    return hours

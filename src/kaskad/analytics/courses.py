@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from sys import byteorder
@@ -97,19 +97,19 @@ def tally_of(tx: Transaction, keys: Sequence[RunKey]) -> Tally:
 def weekly(tx: Transaction, cascade_id: int, scope: Scope, changed: Changed) -> dict[int, Tally]:
     """Return how the runs of a version in `scope` went by the week of their entry (since 1970, UTC), of all
     people and from the first on."""
-    found: dict[int, Tally] = {}
+    found: defaultdict[int, Tally] = defaultdict(Tally)
     for hours, since, until in _days(0, scope.until // HOUR_MS):
         for week, text, runs in tx.all(
             "part_sums_by_week", version_id=scope.version_id, hours=hours, since=since, until=until, week=WEEK
         ):
-            found.setdefault(week, Tally()).add(part_of_text(text), scope.version_id, runs, 0)
+            found[week].add(part_of_text(text), scope.version_id, runs, 0)
     moved = list(_moved(tx, cascade_id, scope, changed))
     known = parts(tx, {entry.course_id for _, entry in moved}, changed.courses)
     for sign, entry in moved:
         for part in known[entry.course_id]:
             week = entry.entered_at // HOUR_MS // WEEK
-            found.setdefault(week, Tally()).add(part, entry.version_id, sign, 0)
-    return found
+            found[week].add(part, entry.version_id, sign, 0)
+    return dict(found)
 
 
 def standings(tx: Transaction, cascade_id: int = 0) -> dict[int, tuple[int, int]]:
