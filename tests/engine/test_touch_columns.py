@@ -6,14 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from kaskad.actions import asked, erasure
 from kaskad.actions.attribution import DAY_MS, attribute
 from kaskad.analytics.attribution import Shared, share_out
-from kaskad.analytics.courses import worth_each
-from kaskad.analytics.scope import EVERYTHING
+from kaskad.analytics.changed import Changed
+from kaskad.analytics.courses import tally, worth_each
+from kaskad.analytics.scope import EVERYTHING, Scope
 from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.store import courses, deed_columns
+from kaskad.store.courses import HOUR_MS
 from kaskad.store.db import Database
 from support.marked import staged
 from support.stage import accepted, refused
@@ -166,3 +169,21 @@ def test_who_is_forgotten_is_told_as_by_the_tables(told: Told) -> None:
     told.make()
     erasure.erase(told.office, f"con_{told.people[2]}", "ann's key")
     assert told.make() == told.check()
+
+
+def test_who_entered_before_an_hour_is_counted_however_the_days_are_summed(told: Told) -> None:
+    stage = told.stage
+    for n in range(3):
+        stage.event(stage.person(f"late{n}"), "left")
+        stage.passes("26h")
+    stage.works()
+    now, found = stage.clock.now(), set[int]()
+    with stage.db.read() as tx:
+        lately = Changed(tx, now)  # so what came since is taken from the whole
+        for hours in range(0, 140, 7):
+            scope = Scope(until=now // HOUR_MS * HOUR_MS - hours * HOUR_MS)
+            expected = tally(tx, 1, scope)
+            assert tally(tx, 1, scope, lately) == expected
+            assert tally(tx, 1, replace(scope, version_id=1), lately) == expected, "asked for once"
+            found.add(expected.shapes.total())
+    assert found == {0, COUNT, COUNT + 1, COUNT + 2, COUNT + 3}

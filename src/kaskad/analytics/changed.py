@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from kaskad.store.courses import LATE, Standing, stand, waiting
-from kaskad.store.db import Transaction
+from kaskad.store.db import Row, Transaction
 
 # Runs that figures look at themselves where counting has not got to them yet: 0.15 s of CPU.
 CORRECTED = 5_000
@@ -26,7 +26,9 @@ class Changed:
         keys = waiting(tx, most)
         self.uncounted = len(keys) if len(keys) > most else 0
         self.courses: dict[int, str] = {}
-        self._tx, self._now = tx, now
+        # What was summed of whole hours: by cascade, version (0: of all) and stretch, see `courses`.
+        self.sums: dict[tuple[int, int, tuple[int, int, int]], list[Row]] = {}
+        self._tx, self.now = tx, now
         self._keys = [] if self.uncounted else sorted(keys)
         self._known: dict[tuple[int, int], Standing] = {}
 
@@ -41,6 +43,6 @@ class Changed:
         new = [key for key in keys if key not in self._known]
         for start in range(0, len(new), PIECE):
             piece = set(new[start : start + PIECE])
-            self._known |= stand(self._tx, piece, self.courses, self._now)
+            self._known |= stand(self._tx, piece, self.courses, self.now)
         for key in keys:
             yield self._known[key]

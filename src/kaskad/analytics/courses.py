@@ -15,10 +15,12 @@ from kaskad.analytics.changed import PIECE, Changed
 from kaskad.analytics.scope import FOREVER, People, Scope
 from kaskad.domain.course import Leg, Part, Shape, live, part_of
 from kaskad.store.courses import DAY, EVER, HOUR_MS, Entry, parts, stand, submitted, waiting
-from kaskad.store.db import Transaction
+from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
 WEEK = 7 * DAY  # hours
+END = FOREVER // HOUR_MS
+LATELY_MS = 90 * DAY * HOUR_MS  # what came since then is summed sooner than all before it, mostly
 Counts = dict[tuple[int, int], list[int]]  # by version and course: runs, their worth, what of it came back
 
 
@@ -63,7 +65,7 @@ def tally(tx: Transaction, cascade_id: int, scope: Scope, changed: Changed | Non
     counts = Counts()
     first, last = -(-scope.since // HOUR_MS) * HOUR_MS, scope.until // HOUR_MS * HOUR_MS
     if scope.people is None and first <= last:  # whole hours as counted, the rest by runs
-        _sum(tx, cascade_id, structs.replace(scope, since=first, until=last), told)
+        _sum(tx, cascade_id, structs.replace(scope, since=first, until=last), told, changed)
         edges = [(scope.since, first), (last, scope.until)]
     else:
         edges = [(scope.since, scope.until)]
@@ -185,14 +187,37 @@ def _span(scope: Scope) -> dict[str, int]:
     return {"version_id": scope.version_id, "since": scope.since, "until": scope.until}
 
 
-def _sum(tx: Transaction, cascade_id: int, scope: Scope, told: Tally) -> None:
-    for hours, since, until in spans(scope.since // HOUR_MS, scope.until // HOUR_MS):
-        for version_id, text, *sums in tx.all(
-            "part_sums", cascade_id=cascade_id, version_id=scope.version_id, hours=hours, since=since,
-            until=until,
-        ):  # fmt: skip
+def _sum(tx: Transaction, cascade_id: int, scope: Scope, told: Tally, changed: Changed) -> None:
+    first, last = scope.since // HOUR_MS, scope.until // HOUR_MS
+    if first <= 0 and 0 < last < END and changed.now - scope.until <= LATELY_MS:
+        pieces = [(1, (EVER, 0, 1)), *[(-1, span) for span in spans(last, END)]]  # less what came since
+    else:
+        pieces = [(1, span) for span in spans(first, last)]
+    found: dict[tuple[int, str], list[int]] = {}
+    for sign, span in pieces:
+        for version_id, text, *more in _sums(tx, cascade_id, scope.version_id, span, changed):
             if scope.has(version_id):
-                told.add(part_of_text(text), version_id, *sums)
+                sums = found.setdefault((version_id, text), [0, 0, 0])
+                for at, each in enumerate(more):
+                    sums[at] += sign * each
+    for (version_id, text), sums in found.items():
+        if any(sums):
+            told.add(part_of_text(text), version_id, *sums)
+
+
+def _sums(
+    tx: Transaction, cascade_id: int, version_id: int, span: tuple[int, int, int], changed: Changed
+) -> Sequence[Row]:
+    """Return the counts of a cascade's version (0: of all) by version and part; each is asked for once."""
+    hours, since, until = span
+    if (cascade_id, 0, span) in changed.sums:
+        rows = changed.sums[cascade_id, 0, span]
+        return [row for row in rows if version_id in (0, row[0])]
+    if (cascade_id, version_id, span) not in changed.sums:
+        changed.sums[cascade_id, version_id, span] = tx.all(
+            "part_sums", cascade_id=cascade_id, version_id=version_id, hours=hours, since=since, until=until
+        )
+    return changed.sums[cascade_id, version_id, span]
 
 
 Left = tuple[int, int, Leg]  # the first hour of some (0: of all), a version, what became of a message
@@ -226,8 +251,8 @@ def moves(tx: Transaction, keys: set[tuple[int, int]]) -> Iterator[tuple[int, in
 
 def spans(since: int, until: int) -> list[tuple[int, int, int]]:
     """Return which counts make up the hours from `since` to `until`: whole days where there are any."""
-    if since <= 0 and until >= FOREVER // HOUR_MS:
-        return [(EVER, 0, 1)]
+    if until >= END:
+        return [(EVER, 0, 1)] if since <= 0 else _days(since, -(-END // DAY) * DAY)
     return _days(since, until)
 
 
