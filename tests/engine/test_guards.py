@@ -1,10 +1,11 @@
 """Guardrails stop what goes wrong, say why, tell people, and watch anew once somebody has looked."""
 
+import threading
 from concurrent.futures import Future
 
 import pytest
 
-from kaskad.actions import alarm_book, cascades, guards
+from kaskad.actions import alarm_book, cascades, guards, watch
 from kaskad.actions.alarm_book import Way
 from kaskad.actions.alarms import alarms
 from kaskad.actions.office import Office
@@ -15,7 +16,8 @@ from kaskad.domain.terms import Kind
 from kaskad.engine import announce
 from kaskad.engine.outbox import EventType
 from kaskad.engine.trial import Trial
-from kaskad.store import webhooks
+from kaskad.engine.world import Part
+from kaskad.store import set_aside, settings, webhooks
 from kaskad.store.guards import LONG_DAYS
 from kaskad.store.webhooks import Secret
 from support.stage import VAULT, Stage
@@ -68,6 +70,82 @@ def let_in(stage: Stage, name: str, people: int, bounced: int, after: str = "0m"
     stage.passes(after)
     for person in persons[:bounced]:
         stage.receipt(person, Kind.BOUNCED)
+
+
+def test_one_alarm_stands_however_many_entries_are_set_aside(db):
+    stage = Stage(db)
+    office = directly(stage)
+    office.write(lambda tx: settings.put(tx, alarm_book.WAYS, [Way("email", "ops@example.org")]))
+    for count in range(1, 4):
+        who = stage.person(f"p{count}")
+        with db.write() as tx:
+            tx.many("put_inbox", [(1, who, 0, -1, 24, "stop", 1, None)])
+            set_aside.put(tx, tx.all("look_at_inbox", limit=1)[0][0], "KeyError at inbox.py:7", 1)
+        alarm_book.sync(office)
+    (raised,) = [each for each in alarm_book.listing(office, before=2**62, limit=99)
+                 if each.alarm.kind == "set_aside"]  # fmt: skip
+    assert raised.alarm.over_at is None and len(raised.told) == 1
+    stage.clock.at += alarm_book.AGAIN_MS
+    alarm_book.sync(office)
+    assert [each.name for each in alarms(office) if each.kind == "set_aside"] == ["3"]
+    with db.write() as tx:
+        set_aside.retry(tx)
+    alarm_book.sync(office)
+    ended = alarm_book.listing(office, before=2**62, limit=99)
+    (raised,) = [each for each in ended if each.alarm.kind == "set_aside"]
+    assert raised.alarm.over_at is not None and len(raised.told) == 3
+
+
+def test_what_one_breach_fails_of_keeps_no_other_from_being_stopped(db, monkeypatch):
+    stage = Stage(db)
+    office = directly(stage)
+    stage.cascade(CASCADE)
+    stage.cascade(CASCADE.replace("cascade: cart", "cascade: other").replace("left", "went"))
+    let_in(stage, "p", 60, 20)
+    people = [stage.person(f"q{n}") for n in range(60)]
+    for who in people:
+        stage.event(who, "went")
+    for who in people[:20]:
+        stage.receipt(who, Kind.BOUNCED)
+    first, *_ = guards.breaches(office)
+    assert len({each.subject.slug for each in guards.breaches(office)}) == 3, "two cascades and the account"
+    real = guards._act
+
+    def act(office, breach):
+        if breach.subject == first.subject:
+            raise KeyError("step")
+        return real(office, breach)
+
+    monkeypatch.setattr(guards, "_act", act)
+    with pytest.raises(KeyError):
+        guards.watch(office)
+    assert {each.subject for each in guards.breaches(office)} == {first.subject}, "the other one is stopped"
+
+
+def test_what_one_part_of_a_look_fails_of_keeps_nobody_from_being_told(db, monkeypatch):
+    looked = threading.Event()
+
+    def fails(*_):
+        raise KeyError("step")
+
+    monkeypatch.setattr(watch, "EVERY_S", 0.01)
+    monkeypatch.setattr(watch.guards, "watch", fails)
+    monkeypatch.setattr(watch.alarm_book, "tell", lambda *_, **__: looked.set())
+    thread = watch.Watch(directly(Stage(db)))
+    thread.start()
+    try:
+        assert looked.wait(30)
+    finally:
+        thread.stop()
+
+
+def test_a_part_of_the_work_that_rests_is_an_alarm(db):
+    stage = Stage(db)
+    office, until = directly(stage), stage.clock.now() + DAY
+    stage.world.resting = dict.fromkeys(Part, until)
+    assert [each.kind for each in alarms(office)][:2] == ["entries_rest", "counting_rests"]
+    stage.clock.at = until + 1
+    assert "entries_rest" not in [each.kind for each in alarms(office)]
 
 
 def test_bounces_pause_a_cascade_until_somebody_has_looked(either):

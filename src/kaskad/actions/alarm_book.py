@@ -39,11 +39,13 @@ _MIN = 60_000
 RETRY_MS = (_MIN, 5 * _MIN, 30 * _MIN, 120 * _MIN)
 _AT_ONCE = 20
 _WORDS = 300
+COUNTED = ("stops", "set_aside", "runs_set_aside")  # named by how many there are: one alarm, however many
 URGENT = (
     "engine",
     "inbox",
     "unread",
     "set_aside",
+    "entries_rest",
     "guard",
     "guard_step",
     "canary",
@@ -114,15 +116,20 @@ def sync(office: Office) -> None:
     now = office.now()
     found: dict[tuple[str, str], Alarm] = {}
     for each in alarms(office):
-        found.setdefault((each.kind, each.name), Alarm(each.kind, each.name, str(each.detail)))
+        found.setdefault(_key(each), Alarm(each.kind, each.name, str(each.detail)))
     with office.read() as tx:
-        standing = {(row.kind, row.name): row for row in store.standing(tx)}
+        standing = {_key(row): row for row in store.standing(tx)}
     new = [each for key, each in found.items() if key not in standing]
     gone = [row for key, row in standing.items() if key not in found]
-    late = [(row, found[key].detail) for key, row in standing.items()
+    late = [(row, found[key]) for key, row in standing.items()
             if key in found and row.kind not in NEWS and now - row.told_at >= AGAIN_MS]  # fmt: skip
     if new or gone or late:
         office.write(lambda tx: _keep(office, tx, new, gone, late, now))
+
+
+def _key(alarm: Alarm | AlarmRow) -> tuple[str, str]:
+    """Return by what an alarm is known while it stands."""
+    return alarm.kind, "" if alarm.kind in COUNTED else alarm.name
 
 
 def tell(office: Office, send: Send = send_out, in_russian: Callable[[str], str] = str) -> int:
@@ -153,7 +160,7 @@ def tell(office: Office, send: Send = send_out, in_russian: Callable[[str], str]
 
 def _keep(
     office: Office, tx: Transaction, new: Sequence[Alarm], gone: Sequence[AlarmRow],
-    late: Sequence[tuple[AlarmRow, str]], now: int,
+    late: Sequence[tuple[AlarmRow, Alarm]], now: int,
 ) -> None:  # fmt: skip
     to = settings.get(tx, WAYS, list[Way]) or []
     for each in new:
@@ -161,9 +168,9 @@ def _keep(
         if number is not None:
             log.warning("alarm", kind=each.kind, about=each.name)
             _tell(office, tx, to, number, RAISED, each, now)
-    for row, detail in late:
-        if store.again(tx, row, detail, now):
-            _tell(office, tx, to, row.id, STANDS, Alarm(row.kind, row.name, detail), now)
+    for row, each in late:
+        if store.again(tx, row, each.detail, now):
+            _tell(office, tx, to, row.id, STANDS, each, now)
     for row in gone:
         if store.end(tx, row.id, now) and row.kind not in NEWS:
             log.info("alarm over", kind=row.kind, about=row.name)

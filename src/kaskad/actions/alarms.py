@@ -12,6 +12,7 @@ from kaskad.actions.readiness import missing_accounts
 from kaskad.actions.winners import undone
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.worded import worded
+from kaskad.engine.world import Part
 from kaskad.store import accounts as account_store
 from kaskad.store import alarms as alarm_store
 from kaskad.store import canaries, uneven_lots, version_canaries, webhooks, winners
@@ -31,10 +32,10 @@ class Alarm(Struct, frozen=True):
 
 
 KINDS = (
-    "engine", "inbox", "unread", "set_aside", "runs_set_aside", "guard", "guard_step", "canary",
-    "canary_version", "account_held", "account_down", "guard_told", "account_told", "account_trouble",
-    "uneven", "uneven_trial", "budget_used", "budget_near", "stranded", "webhook", "stops", "no_address",
-    "winner",
+    "engine", "inbox", "unread", "set_aside", "runs_set_aside", "entries_rest", "counting_rests", "guard",
+    "guard_step", "canary", "canary_version", "account_held", "account_down", "guard_told", "account_told",
+    "account_trouble", "uneven", "uneven_trial", "budget_used", "budget_near", "stranded", "webhook", "stops",
+    "no_address", "winner",
 )  # fmt: skip
 NEWS = ("winner",)  # told once, and not when it is over
 DAY_MS = 86_400_000
@@ -53,6 +54,8 @@ def alarms(office: Office) -> list[Alarm]:
     world, now = office.engine.world, office.now()
     if stuck := [why for until, why in list(world.runs_set_aside.values()) if until >= now]:
         found.append(Alarm("runs_set_aside", str(len(stuck)), stuck[-1]))
+    resting = [part for part, until in list(world.resting.items()) if until >= now]
+    found += [Alarm("entries_rest" if part is Part.ENTRIES else "counting_rests") for part in resting]
     found += [Alarm("unread", f"{one.slug}/{one.number}", one.why) for one in world.unread.values()]
     found += _of_guards(office)
     found += _of_canaries(office)

@@ -97,8 +97,19 @@ class Breach(Struct, frozen=True):
 
 
 def watch(office: Office) -> list[Breach]:
-    """Look at everything that runs; stop what is beyond its bound, and return it."""
-    found = [each for each in breaches(office) if _act(office, each)]
+    """Look at everything that runs; stop what is beyond its bound, and return it.
+
+    Raises what could not be stopped, once all else is.
+    """
+    found: list[Breach] = []
+    failed: list[Exception] = []
+    for each in breaches(office):
+        try:
+            found += [each] if _act(office, each) else []
+        except Exception as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
     since = guards.first_watched(office.now())
     office.write(lambda tx: tx.run("drop_guard_bases", since=since))
     return found

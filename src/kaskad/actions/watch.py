@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 
 from kaskad.actions import alarm_book, canaries, guards, version_canaries, weeks
@@ -36,22 +37,30 @@ class Watch:
 
     def look(self) -> None:
         """Look once."""
-        guards.watch(self._office)
-        canaries.go_on(self._office)
-        version_canaries.go_on(self._office)
-        alarm_book.sync(self._office)
-        alarm_book.tell(self._office, in_russian=self._in_russian)
-        weeks.go_on(self._office)
+        for part in self._parts():
+            part()
+
+    def _parts(self) -> tuple[Callable[[], object], ...]:
+        office = self._office
+        return (
+            partial(guards.watch, office),
+            partial(canaries.go_on, office),
+            partial(version_canaries.go_on, office),
+            partial(alarm_book.sync, office),
+            partial(alarm_book.tell, office, in_russian=self._in_russian),
+            partial(weeks.go_on, office),
+        )
 
     def _run(self) -> None:
         wait_s = EVERY_S
         while not self._ended.wait(wait_s):
             began_s = monotonic()
-            _guarded(self.look)
+            for part in self._parts():  # what one of them fails of keeps nobody from being told
+                _guarded(part)
             wait_s = max(EVERY_S, _RARER * (monotonic() - began_s))
 
 
-def _guarded(work: Callable[[], None]) -> None:
+def _guarded(work: Callable[[], object]) -> None:
     try:
         work()
     except KaskadError as error:

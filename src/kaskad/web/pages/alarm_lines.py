@@ -131,6 +131,14 @@ def _of_all(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
                 "every hour; the server's log names them.", count,
             ) % {"num": look.n(count), "why": each.detail}  # fmt: skip
             yield ShownAlarm("bad", text)
+        case "entries_rest":
+            text = look._("Nobody enters by launches or dates for now, because of a defect in Kaskad: it is "
+                          "tried again every hour; the server's log tells more.")  # fmt: skip
+            yield ShownAlarm("bad", text)
+        case "counting_rests":
+            text = look._("Figures are not counted and nothing is tidied up for now, because of a defect in "
+                          "Kaskad: it is tried again every hour; the server's log tells more.")  # fmt: skip
+            yield ShownAlarm("warn", text)
         case "webhook":
             text = look._("Webhook %(number)s does not take what it is told: %(why)s",
                           number=each.name, why=look.told(each.detail))  # fmt: skip

@@ -76,6 +76,7 @@ def _names(look: Look) -> dict[str, str]:
         "unread": look._("A version does not read"),
         "runs_set_aside": look._("Runs set aside because of a defect"),
         "set_aside": look._("Set aside because of a defect"),
+        "entries_rest": look._("Launches and dates rest"), "counting_rests": look._("Counting rests"),
         "guard": look._("Paused by a guardrail"), "guard_told": look._("Beyond a bound"),
         "guard_step": look._("Step paused by a guardrail"),
         "canary": look._("First part of a launch"),
