@@ -304,3 +304,13 @@ def test_numbers_without_a_code_are_of_the_brands_country_where_nobody_says_anot
         assert api.get("/contacts/home1")["addresses"][0]["value"] == "+77010000041"
     finally:
         api.call("PATCH", "/policy", {"country": before})
+
+
+def test_the_numbers_of_a_file_are_reached_in_messengers_that_are_named(api):
+    bring(api, "id,phone\nwa1,+77010000051\n", numbers_on=["whatsapp", "viber"])
+    found = {(each["channel"], each["value"]) for each in api.get("/contacts/wa1")["addresses"]}
+    assert found == {(each, "+77010000051") for each in ("sms", "whatsapp", "viber")}
+    odd = api.call(
+        "POST", "/contacts/import", content=b"id\n1\n", headers=CSV, params={"numbers_on": "email"}
+    )
+    assert odd.status_code == 422

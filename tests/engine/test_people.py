@@ -8,7 +8,7 @@ from msgspec import json
 from kaskad.domain.consent import ALL_CHANNELS, ANY, ConsentRow, may
 from kaskad.domain.errors import Invalid
 from kaskad.domain.terms import Channel, MessageClass, SkipReason
-from kaskad.engine.people import People, read_people
+from kaskad.engine.people import People, PeopleFile, Reading, read_people
 
 AT = 1_790_000_000_000
 
@@ -157,3 +157,17 @@ def test_a_title_above_the_header_is_passed_over_and_rows_are_counted_with_it(te
 )
 def test_a_first_row_of_one_name_is_the_header_where_no_names_follow(text: str) -> None:
     assert list(read(text).columns) == [text.split()[0]]
+
+
+def test_numbers_are_addresses_of_the_channels_that_are_named_too() -> None:
+    reading = Reading("KZ", numbers_on=(Channel.WHATSAPP, Channel.VIBER))
+    file = PeopleFile(
+        b"phone,whatsapp\n8 701 000 00 01,\n8 701 000 00 02,+77010000002\n", "p.csv", reading, AT
+    )
+    piece = file.take(10)
+    assert piece is not None
+    reached = [[(a.channel, a.value) for a in person.contact.addresses] for person in piece.people]
+    on = (Channel.SMS, Channel.WHATSAPP, Channel.VIBER)
+    assert sorted(map(sorted, reached)) == sorted(
+        sorted((each, f"+7701000000{n}") for each in on) for n in (1, 2)
+    )

@@ -36,6 +36,10 @@ CONSENT = Annotated[
 ]
 CONSENT_TEXT = Annotated[str, typer.Option(help="What they agreed to, word for word.")]
 CONSENT_DATE = Annotated[str, typer.Option(help="When they agreed, such as 2026-02-14.")]
+NUMBERS_ON = Annotated[
+    list[str] | None,
+    typer.Option(help="A channel on which the numbers are addresses too: whatsapp, viber."),
+]
 MAP = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="COLUMN=MEANING", help="What a column is, as 'Тел.=phone'; or skip."),
@@ -55,8 +59,8 @@ def register(app: typer.Typer) -> None:
 def bring(
     file: FILE = None, account: FROM = "", to_list: LIST = "", country: COUNTRY = "", consent: CONSENT = "",
     consent_text: CONSENT_TEXT = "", consent_date: CONSENT_DATE = "", mapping: MAP = None,
-    typos: TYPOS = "ask", rejected: REJECTED = None, dry_run: DRY_RUN = False, db: DB = "",
-    as_json: JSON = False,
+    numbers_on: NUMBERS_ON = None, typos: TYPOS = "ask", rejected: REJECTED = None, dry_run: DRY_RUN = False,
+    db: DB = "", as_json: JSON = False,
 ) -> None:  # fmt: skip
     """Bring in people from a file or a CRM: new ones are made, known ones changed, nobody is made twice.
 
@@ -77,7 +81,9 @@ def bring(
         "consent_text": consent_text, "consent_at": f"{consent_date}T00:00:00Z" if consent_date else "",
     }  # fmt: skip
     query: dict[str, Any] = {name: given for name, given in asked.items() if given}
-    query |= {"wait_s": _LOOK_S, "map": mapping or []} | ({"dry_run": "true"} if dry_run else {})
+    query |= {"wait_s": _LOOK_S, "map": mapping or [], "numbers_on": numbers_on or []} | (
+        {"dry_run": "true"} if dry_run else {}
+    )
     data = _bytes(file) if file else b""
     told = _brought(db, data, query, rejected, name, account)
     if as_json:

@@ -90,6 +90,7 @@ class Reading(Struct, frozen=True):
     mapping: Mapping[str, str] = {}
     typos: Typos = Typos.ASK
     agreed: Agreed | None = None
+    numbers_on: tuple[Channel, ...] = ()  # channels on which a telephone number is an address too
 
 
 class PeopleFile:
@@ -111,13 +112,14 @@ class PeopleFile:
         self._remark = [Note(1, table.remark, kind=Kind.FLAGGED)] if table.remark else []
         self._plan = Plan(
             taken.meanings, reading.country, source, told_at, reading.typos, reading.agreed,
-            bool(table.delimiter), table.guarded,
+            bool(table.delimiter), table.guarded, reading.numbers_on,
         )  # fmt: skip
         self._lines = table.lines()
         self._stretches: Stretches | None = None
         self._read = 0  # people, with those who are left out
         self._part: _Part | None = None  # what is left of the rows that were read last
-        self._seen = FirstRows(table.size * (1 + sum(each in _ADDRESSES for each in taken.meanings)))
+        addresses = sum(each in _ADDRESSES for each in taken.meanings) + len(reading.numbers_on)
+        self._seen = FirstRows(table.size * (1 + addresses))
         self._rows = 0
 
     def told_at(self, at: int) -> None:

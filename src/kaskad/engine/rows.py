@@ -105,6 +105,7 @@ class Plan(Struct, frozen=True):
     agreed: Agreed | None = None
     is_csv: bool = True
     guarded: bool = False  # cells that look like formulas may stand behind an apostrophe
+    numbers_on: tuple[Channel, ...] = ()  # channels on which a telephone number is an address too
 
 
 class Batch(Struct, frozen=True, array_like=True):
@@ -278,6 +279,10 @@ class _Reader:
                 checked = self._checked(row, value) if channel is Channel.EMAIL else value
                 if checked is not None:
                     found.append((channel.code, checked))
+        if self._plan.numbers_on:
+            numbers = [value for code, value in found if code == _SMS]
+            found += [(each.code, value) for each in self._plan.numbers_on for value in numbers]
+            return tuple(dict.fromkeys(found))
         return tuple(found)
 
     def _normal(self, row: int, channel: Channel, cell: str, country: str | None) -> list[str]:

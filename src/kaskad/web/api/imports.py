@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from kaskad.actions import imports
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import import_text, read_import
+from kaskad.domain.terms import Channel
 from kaskad.engine.people import Reading, Typos
 from kaskad.engine.sheets import csv_text
 from kaskad.store.imports import Import
@@ -52,6 +53,12 @@ BODY = {
     }
 }
 REJECTED: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
+
+
+NumbersOn = Annotated[
+    list[Literal["whatsapp", "viber"]] | None,
+    Query(description="Channels on which the telephone numbers are addresses too."),
+]
 
 
 class NoteView(View):
@@ -173,6 +180,7 @@ def import_contacts(
     country: Annotated[
         Country | None, Query(description="Where numbers without country code are from; else the brand's.")
     ] = None,
+    numbers_on: NumbersOn = None,
     consent: Annotated[
         str,
         Query(
@@ -204,7 +212,12 @@ def import_contacts(
     interrupted or has failed, and is the import that is under way.
     """
     name = source or _plain(file.name) or "import.csv"
-    reading = Reading(country.upper() if country else None, mapping_of(mapping or []), typos)
+    reading = Reading(
+        country.upper() if country else None,
+        mapping_of(mapping or []),
+        typos,
+        numbers_on=channels_of(numbers_on),
+    )
     wishes = imports.Wishes(
         name, reading, consent.strip(), consent_text.strip(), in_ms(consent_at) or 0, list_name or "", dry_run
     )
@@ -250,6 +263,12 @@ def _number(id: str) -> int:
     if number is None:
         raise NotFound(f"There is no import {id!r}: an id is like imp_12.")
     return number
+
+
+def channels_of(names: Sequence[str] | None) -> tuple[Channel, ...]:
+    """Return the channels of these names, each once."""
+    known = {each.value: each for each in Channel}
+    return tuple(dict.fromkeys(known[name] for name in names or ()))
 
 
 def mapping_of(pairs: Sequence[str]) -> dict[str, str]:

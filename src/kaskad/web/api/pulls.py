@@ -11,7 +11,7 @@ from kaskad.actions.imports import Wishes
 from kaskad.engine.people import Reading, Typos
 from kaskad.web.api.fields import PLAIN, Country, InPath, Instant, Name, Text, in_ms
 from kaskad.web.api.idempotent import IdempotentRoute
-from kaskad.web.api.imports import ImportView, mapping_of
+from kaskad.web.api.imports import ImportView, NumbersOn, channels_of, mapping_of
 from kaskad.web.api.views import View
 from kaskad.web.auth import InOffice, may
 
@@ -40,6 +40,7 @@ def pull_contacts(
         list[Text] | None,
         Query(alias="map", description="What a field is, as `uf_crm_1=consent`; or `skip`."),
     ] = None,
+    numbers_on: NumbersOn = None,
     typos: Annotated[
         Typos, Query(description="Addresses with domains such as gmial.com: ask (leave out), keep, fix.")
     ] = Typos.ASK,
@@ -58,7 +59,12 @@ def pull_contacts(
     goes on where it was, also after a crash. Then `GET /imports/{id}` tells of the import. What was fetched
     serves for an hour, so that the import after a dry run sees the same people.
     """
-    reading = Reading(country.upper() if country else None, mapping_of(mapping or []), typos)
+    reading = Reading(
+        country.upper() if country else None,
+        mapping_of(mapping or []),
+        typos,
+        numbers_on=channels_of(numbers_on),
+    )
     wishes = Wishes(
         account,
         reading,

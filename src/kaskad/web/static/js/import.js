@@ -20,6 +20,7 @@ function wishes(rehearsal) {
   for (const select of form.querySelectorAll(".column select")) {
     if (select.value) asked.append("map", `${select.dataset.column}=${select.value}`);
   }
+  for (const each of form.querySelectorAll('[name="numbers_on"]:checked')) asked.append("numbers_on", each.value);
   asked.set("source", file.name);
   asked.set("dry_run", rehearsal);
   asked.set("wait_s", rehearsal ? "20" : "0.5");
@@ -116,7 +117,7 @@ drop.addEventListener("drop", (event) => {
   take(event.dataTransfer.files[0]);
 });
 document.getElementById("rehearse").addEventListener("click", rehearse);
-form.querySelector(".columns").addEventListener("change", rehearse);
+for (const part of [form.querySelector(".columns"), document.getElementById("numbers-on")]) part.addEventListener("change", rehearse);
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   if (!file) return;
