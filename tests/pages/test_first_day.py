@@ -77,3 +77,15 @@ def test_the_forms_of_the_editor_take_what_one_says(site):
         ("a", "One"),
         ("b", "Two"),
     ]
+
+
+def test_a_list_with_a_name_in_russian_can_be_launched_for(site):
+    site.api.post("/lists", {"name": "Постоянные клиенты"})
+    with site.client("marketer") as client:
+        form = form_of(client.get("/cascades/draft/edit").text)
+        top = {**form, "do": "top", "trigger_kind": "broadcast", "trigger_broadcast": "Постоянные клиенты"}
+        assert client.post("/cascades/draft/edit", data=top).status_code == 303
+        shown = client.get("/cascades/draft/edit?panel=top").text
+    assert tree(site, "draft")["trigger"] == {"broadcast": "Постоянные клиенты"}
+    assert '<option value="Постоянные клиенты" selected>' in shown and '<option value="all">' in shown
+    assert "small Latin" not in shown

@@ -20,7 +20,12 @@ def register(app: typer.Typer) -> None:
 
 def create(
     name: Annotated[str, typer.Argument(help="What it is for, such as shop or crm.")],
-    scope: Annotated[list[str], typer.Option(help="What it opens; several times for several.")],
+    scope: Annotated[
+        list[str],
+        typer.Option(
+            help="What it opens, such as events:write; several times for several. A wrong one names all."
+        ),
+    ],
     db: DB = "",
     as_json: JSON = False,
 ) -> None:

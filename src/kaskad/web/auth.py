@@ -63,7 +63,11 @@ class Keys:
         key = given.strip()
         found = self._find(key) if scheme.lower() == "bearer" and key else None
         if found is None:
-            raise Unknown("Send a key as a bearer token: `kaskad key create` makes one.")
+            raise Unknown(
+                "This key opens nothing: it is mistyped, or was revoked; `kaskad key list` shows which do."
+                if key
+                else "Send a key as a bearer token: `kaskad key create` makes one."
+            )
         return found
 
     def check(self, authorization: str, scope: str) -> Caller:

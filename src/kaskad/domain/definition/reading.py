@@ -33,6 +33,7 @@ _ALWAYS_STOPS = (
     "erasure",
     "goal",
 )
+_LONGEST_NAME = 100  # of a list or segment
 _PACE = re.compile(r"(\d{1,9})\s*/\s*([smhd])", re.ASCII)
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 _GOES_WITH = {
@@ -125,8 +126,8 @@ def _trigger(top: Form) -> Trigger:
         key=form.name("key"),
         delay=form.span("delay") or Span(),
         condition=form.condition("if"),
-        broadcast=form.slug("broadcast"),
-        segment=form.slug("segment"),
+        broadcast=form.text("broadcast", _LONGEST_NAME),
+        segment=form.text("segment", _LONGEST_NAME),
         pace_per_hour=_pace(form),
         date=_attribute(form),
         yearly=form.has("every") and form.word("every", {"year": "year"}) is not None,

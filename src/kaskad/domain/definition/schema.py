@@ -11,6 +11,7 @@ Schema = dict[str, object]
 
 _TEXT: Schema = {"type": "string", "minLength": 1}
 _SLUG: Schema = {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}
+_PEOPLE: Schema = {"type": "string", "minLength": 1, "maxLength": 100}  # a list's or segment's name
 _NAME: Schema = {"type": ["string", "integer"]}
 _SPAN: Schema = {
     "type": "string",
@@ -99,12 +100,12 @@ KEYS: dict[str, dict[str, Key]] = {
         "key": Key("Property of the event that makes it one and the same.", _NAME),
         "delay": Key("How long after the event the first step is due.", _SPAN),
         "if": Key("Only events, or dates, for which this holds.", _CONDITION),
-        "broadcast": Key("A segment or list is enrolled at launch; `all` is everybody.", _SLUG),
+        "broadcast": Key("A segment or list is enrolled at launch; `all` is everybody.", _PEOPLE),
         "pace": Key(
             "How fast a broadcast enrols: 1000/h, 20/m.",
             {"type": "string", "pattern": "^\\d+\\s*/\\s*[smhd]$"},
         ),
-        "segment": Key("Whoever becomes a member of this segment is enrolled.", _SLUG),
+        "segment": Key("Whoever becomes a member of this segment is enrolled.", _PEOPLE),
         "date": Key("Date attribute of the contact that enrols in time for the first step.", _NAME),
         "every": Key("Not once, but each year, such as a birthday.", {"enum": ["year"]}),
         "before": Key("How many days or months before the date.", _SPAN),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kaskad.actions import policy, rhythms
+from kaskad.actions import lists, policy, rhythms, segments
+from kaskad.actions.audience import ALL
 from kaskad.actions.office import Office
 from kaskad.domain.channels import CHANNELS, tells
 from kaskad.domain.definition.rewrite import Tree
@@ -56,6 +57,24 @@ def choices(look: Look, office: Office, step: Mapping[str, Tree], drawn: flow.Fl
         "accounts": _accounts(look, office, channels),
         "templates": _templates(look, office, channels, flow.text(step.get("template"))),
     }  # fmt: skip
+
+
+def audiences(look: Look, office: Office, trigger: Tree) -> dict[str, Pairs]:
+    """Return for whom a cascade can be launched, and by whom entered; whom it names now is there."""
+    told = trigger if isinstance(trigger, Mapping) else {}
+    of_segments = segments.names(office, limit=200)
+    asked = [*of_segments, *lists.names(office, limit=200)]
+    return {
+        "broadcasts": [
+            (ALL, look._("Everybody in the base")),
+            *_and(asked, flow.text(told.get("broadcast"))),
+        ],
+        "entered": [("", "—"), *_and(of_segments, flow.text(told.get("segment")))],
+    }
+
+
+def _and(names: list[str], now: str) -> Pairs:
+    return [(name, name) for name in dict.fromkeys((*names, now)) if name not in ("", ALL)]
 
 
 def _used(wait: Tree) -> set[str]:

@@ -27,7 +27,7 @@ from kaskad.store.version_canaries import RUNNING
 from kaskad.web.auth import InOffice
 from kaskad.web.pages import expected, flow, moving, preview, step_form
 from kaskad.web.pages.cascades import READ, WRITE, Slug
-from kaskad.web.pages.choices import best_hour, choices, examples, hours
+from kaskad.web.pages.choices import audiences, best_hour, choices, examples, hours
 from kaskad.web.pages.figures import figures_of
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
@@ -234,6 +234,7 @@ def _page(
         "step": _step(top, at) if panel == "step" else {},
         "examples": examples(look, drawn, at),
         **(_people(office, seen, _step(top, at)) if panel == "step" else {}),
+        **(audiences(look, office, top.get("trigger")) if panel == "top" else {}),
         **(moving.shown(office, look, sheet.slug, asked) if panel == "move" else {}),
         **(_trying(office, sheet, loaded.cascade, asked) if panel == "plan" else {}),
     }
