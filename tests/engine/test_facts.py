@@ -11,8 +11,10 @@ from kaskad.engine.arrival import Arrival
 from kaskad.engine.ingest import Ingest
 from kaskad.engine.receive import InboundIn
 from kaskad.providers.base import Receipt
+from kaskad.store import contacts
+from kaskad.store.contacts import Consent, Contact
 from support import one_count
-from support.stage import Stage, accepted, refused
+from support.stage import HASH_KEY, Stage, accepted, refused
 
 HEAD = """
 cascade: basket
@@ -314,6 +316,33 @@ def test_leaving_the_topic_ends_its_runs_and_no_others(db):
     stage.receipt(ann, Kind.UNSUBSCRIBED)
     outcomes = {stage.world.versions[run.version_id].cascade.id: run.outcome for run in stage.runs(ann)}
     assert sorted(outcomes.values(), key=str) == [Outcome.OPTED_OUT.code, None]
+
+
+def test_a_stop_that_ended_a_run_marks_no_message_when_it_is_told_again(db):
+    stage = Stage(db)
+    ann = begun(stage)
+    stop = Arrival(ann, stage.run(ann).id, 0, Kind.REPLIED, "r1", stage.clock.now(), '{"text": "стоп"}')
+    stage.deliver(arrivals=[stop])
+    assert stage.outcome(ann) == "opted_out"
+    before = stage.passages(ann)
+    stage.deliver(arrivals=[stop])
+    assert stage.passages(ann) == before
+
+
+def test_an_opt_out_that_is_told_again_ends_no_run_begun_since(either):
+    stage = Stage(either)
+    ann = begun(stage, HEAD + "reentry: restart\n" + STEPS)
+    no = Arrival(ann, 0, -1, Kind.UNSUBSCRIBED, "u1", stage.clock.now(), '{"scope": "all"}')
+    stage.deliver(arrivals=[no])
+    assert stage.outcome(ann) == "opted_out"
+    stage.passes("1h")
+    again = Consent(granted=True, at=stage.clock.now(), proof="{}")
+    with either.write() as tx:
+        contacts.upsert(tx, HASH_KEY, [Contact(id=ann, consents=[again])], stage.clock.now())
+    stage.event(ann, "left", cart_id=2)
+    assert stage.outcome(ann) is None and stage.sent(ann) == ["sms", "sms"]
+    stage.deliver(arrivals=[no])
+    assert stage.outcome(ann) is None
 
 
 def test_an_opt_out_of_everything_leaves_what_is_transactional(db):

@@ -63,11 +63,16 @@ class Refusals:
         touched: set[RunKey] = set()
         found = run_store.of_contacts(tx, self.contacts)
         refused: list[tuple[int, contacts.Consent]] = []
+        new: list[tuple[Arrival, Scope]] = []
         for arrival, channel, scope in self._added.values():
             runs = found.get(arrival.contact_id, [])
             opt_out = self._opt_out(arrival, channel, scope, {run.id: run.version_id for run in runs})
             row = withdrawal(opt_out, arrival.at)
             proof = _proof(arrival, scope)
+            told = {"contact_id": arrival.contact_id, "at": arrival.at, "detail": proof}
+            if tx.one("refusal_by_proof", **told) is not None:
+                continue  # it is told again, and the person may have agreed since
+            new.append((arrival, scope))
             refused.append((arrival.contact_id, contacts.Consent(
                 granted=False, at=row.at, purpose=row.purpose, channels=row.channels, topic=row.topic,
                 proof=proof, brand=row.brand,
@@ -97,7 +102,7 @@ class Refusals:
         if self._world.outbox is not None:
             self._world.outbox.opted_out(tx, [
                 (told.contact_id, told.run_id, told.step, scope.value, told.event, told.at)
-                for told, _, scope in self._added.values()
+                for told, scope in new
             ])  # fmt: skip
         return touched
 

@@ -203,6 +203,11 @@ SELECT id FROM contacts
 SELECT k.id FROM proofs p JOIN consents k ON k.proof_id = p.id
  WHERE p.detail = :detail AND k.contact_id = :contact_id LIMIT 1;
 
+-- name: refusal_by_proof
+-- example: {"contact_id": 1, "at": 1, "detail": "{}"}
+SELECT k.id FROM proofs p JOIN consents k ON k.proof_id = p.id
+ WHERE p.detail = :detail AND k.contact_id = :contact_id AND k.at = :at AND k.granted = 0 LIMIT 1;
+
 -- name: contact_by_id
 SELECT id FROM contacts WHERE id = :id AND erased_at IS NULL;
 
