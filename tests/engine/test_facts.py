@@ -180,6 +180,26 @@ def test_a_run_that_ends_while_its_message_comes_back_to_the_queue_leaves_nothin
     assert stage.rows("queued_accounts") == [] and len(held) == 2
 
 
+def test_a_failure_that_is_told_again_is_of_its_own_attempt_only(db):
+    stage = Stage(db)
+    ann = begun(stage, HEAD + STEPS.replace("wait: 2h}", "wait: 2h, on_fail: retry}", 1))
+    stage.receipt(ann, Kind.EXPIRED, event="e1")
+    assert stage.states(ann) == {"sms": "created"}, "it is tried again"
+    stage.receipt(ann, Kind.FAILED, event="f1", value='{"reason": "invalid_address"}')
+    assert stage.states(ann) == {"sms": "failed", "chat": "sent"}, "it is not"
+    before = stage.passages(ann)
+    stage.receipt(ann, Kind.EXPIRED, step=0, event="e1")
+    assert stage.passages(ann) == before
+
+
+def test_a_cost_that_is_told_again_replaces_none_told_since(db):
+    stage = Stage(db)
+    ann = begun(stage)
+    for event, cost in (("d1", 55), ("d2", 77), ("d1", 55)):
+        stage.receipt(ann, Kind.DELIVERED, event=event, value=f'{{"cost": {cost}}}')
+    assert one_count.rows(db, "SELECT cost FROM messages") == [(77,)]
+
+
 # Replies and stop words
 
 

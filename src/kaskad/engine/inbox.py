@@ -136,7 +136,7 @@ class _MessageFacts:
                 continue  # erased since, or never ours
             if (
                 a.kind in _NEGATIVE
-                and (row[7] > 1 or row[4] < _SUBMITTED)
+                and (row[7] > 1 or row[4] < _SUBMITTED or row[4] in TURNS)
                 and self._of_earlier_attempt(a, row)
             ):
                 continue
@@ -231,13 +231,20 @@ class _MessageFacts:
         known = (arrival.kind, arrival.event) in failures
         return known or (bool(failures) and row[8] is not None and arrival.at < row[8])
 
+    def _is_known(self, arrival: Arrival, row: Row) -> bool:
+        """Say whether it is told again: what it costs may have been told otherwise since."""
+        if not int(row[5]) >> arrival.kind & 1:
+            return False
+        facts = self._tx.all("facts_of_run", contact_id=arrival.contact_id, run_id=arrival.run_id)
+        return (arrival.step, arrival.kind, arrival.event) in {fact[:3] for fact in facts}
+
     def _special(self, arrival: Arrival, row: Row) -> int:
         """Take what a fact tells besides itself: price, reason, words, a key; return the bit that it adds."""
         key = (arrival.contact_id, arrival.run_id, arrival.step)
         more = _decode(arrival.value) if arrival.value else {}
         cost = more.get("cost")
         known = self._costs.get(key, row[6])
-        if isinstance(cost, int) and cost != known:
+        if isinstance(cost, int) and cost != known and not self._is_known(arrival, row):
             self._costs[key] = cost
         if arrival.kind in _SOFT and more.get("reason") == Reason.TRANSIENT.value:
             self._softened.append((key, arrival.at))
