@@ -338,6 +338,16 @@ def test_leaving_the_topic_ends_its_runs_and_no_others(db):
     assert sorted(outcomes.values(), key=str) == [Outcome.OPTED_OUT.code, None]
 
 
+def test_a_stop_before_the_answer_that_ended_a_run_counts_when_it_comes_late(db):
+    stage = Stage(db)
+    ann = begun(stage)
+    stage.passes("10m")
+    stage.receipt(ann, Kind.REPLIED, value='{"text": "беру!"}')
+    assert stage.outcome(ann) == "responded"
+    stage.receipt(ann, Kind.REPLIED, ago="5m", value='{"text": "стоп"}')
+    assert stage.outcome(ann) == "opted_out"
+
+
 def test_a_stop_that_ended_a_run_marks_no_message_when_it_is_told_again(db):
     stage = Stage(db)
     ann = begun(stage)

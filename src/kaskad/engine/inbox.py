@@ -313,6 +313,7 @@ class _MessageFacts:
             run = (arrival.contact_id, arrival.run_id)
             self._changes.facts.append((*run, -1, Kind.UNSUBSCRIBED.value, arrival.event, arrival.at, None))
             self._changes.marks.append((*run, Kind.UNSUBSCRIBED.bit, None))
+            self.touched.add(run)  # an answer may be known already, by which it has ended
 
     def _version(self, arrival: Arrival) -> Version | None:
         runs = run_store.load(self._tx, [(arrival.contact_id, arrival.run_id)])
