@@ -221,6 +221,18 @@ def test_of_a_few_people_a_week_rates_are_those_of_all():
     assert cell.reacted / cell.of == pytest.approx(hits.sum() / 600, abs=0.015)
 
 
+@pytest.mark.parametrize("many", [20_000, 10_000_000])
+def test_months_in_which_nobody_was_heard_and_then_all_again_leave_a_rate(many):
+    """As where the domain of links was dead: what such a week makes surer drowns in rounding."""
+    weeks = {}
+    for week in range(90):
+        heard = 0.0 if week // 30 == 1 else 0.3 * many
+        weeks[week] = {key: Cell(heard, silent=many - heard) for key in ((0, 0), (1, 1))}
+    told = aged(weeks, 90)
+    assert all(0.0 < cell.reacted < cell.of for cell in told.cells.values())
+    assert all(np.isfinite([each.all_steps, each.own_step]).all() for each in told.shocks.values())
+
+
 def test_a_week_of_which_too_many_are_under_way_tells_nothing():
     over, quick = Cell(reacted=20, silent=80), Cell(reacted=20, waiting=80)
     assert aged({1: {"a": over}, 2: {"a": quick, "b": quick}}, 2) == aged({1: {"a": over}, 2: {}}, 2)

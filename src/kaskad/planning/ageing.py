@@ -36,6 +36,7 @@ TOGETHER = np.array([0.0, 0.3, 0.6, 0.9])[:, None]  # of a week's distance, how 
 APART_ALL = np.log([0.4, 0.2, 0.2, 0.2])[:, None]  # how likely each of these is before anything is known
 _HELD, _SIGMAS = 0.8, 1.2815516  # a normal range of 80 % goes so many deviations to both sides
 _WIDEST, _HALVINGS = 16.0, 30  # of half a range, in logits
+_LEAST = 1e-9  # of what a week may make surer: less than that rounding makes nothing, or less
 _HALF = 0.5  # of an answer on both sides, before any: Jeffreys' prior
 
 
@@ -97,7 +98,8 @@ class _Rates:
         likely = scipy.special.betaln(yes + reacted, no + more - reacted) - scipy.special.betaln(yes, no)
         self._told[rows] += np.where(self._seen[rows, None], likely, 0.0)  # of its first week nothing told
         yes, no = yes + reacted, no + more - reacted
-        off, surer = (np.log(yes / no) - height) / week, (1.0 - (1.0 / yes + 1.0 / no) / week) / week
+        off = (np.log(yes / no) - height) / week
+        surer = np.maximum(1.0 - (1.0 / yes + 1.0 / no) / week, _LEAST) / week
         self._learn_common(np.isin(rows, steps) & self._seen[rows], off / surer, 1.0 / surer)
         self._height[rows], self._trend[rows] = height + spread * off, trend + both * off
         self._spread[rows], self._both[rows] = spread * (1.0 - spread * surer), both * (1.0 - spread * surer)
