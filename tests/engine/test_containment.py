@@ -1,6 +1,7 @@
 """Nothing that comes in ends the engine: what it cannot apply is set aside, and all else goes on."""
 
 from concurrent.futures import Future
+from math import inf
 
 import pytest
 from structlog.testing import capture_logs
@@ -159,6 +160,19 @@ def test_a_message_under_way_is_not_given_up_for_what_was_set_aside(either, monk
     left_out(stage)
     stage.passes("1s")
     assert stage.states(ann)["sms"] == "submitted"
+
+
+def test_what_one_process_has_set_aside_holds_in_the_others_at_once(either, monkeypatch):
+    stage, (ann,) = started(either, 1)
+    other = stage.beside(either)
+    other.engine._loaded_s = inf  # it has not looked yet at what others change
+    put(stage, ann)
+    poison(monkeypatch, ann, KeyError("kind"))
+    stage.works()
+    monkeypatch.undo()
+    assert len(entries(stage)) == 1
+    (other if other.world.shared else stage).receipt(ann, Kind.FAILED)
+    assert stage.sent(ann) == ["letter"]
 
 
 def test_a_start_tries_again_what_was_set_aside(db, monkeypatch):

@@ -91,11 +91,11 @@ def move(
     if wanted:
         wanted.difference_update(_keys_among(due, wanted))
     loaded = run_store.load(tx, wanted)
-    if world.entries_set_aside:
-        loaded = _without_set_aside(tx, world, loaded, ready, now)
     # The runs are ours now: nothing can come between a look at the inbox and the end.
     if world.shared or world.entries_set_aside or among:
         waiting = run_store.unapplied(tx, [*due, *loaded])
+        if waiting:
+            loaded = _without_set_aside(tx, world, loaded, ready, now)
         due = [run for run in due if run.contact_id not in waiting]
         loaded = [r for r in loaded if r.contact_id not in waiting or (r.contact_id, r.id) in touched]
     if world.unread:
