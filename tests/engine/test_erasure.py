@@ -9,7 +9,7 @@ import pytest
 
 from kaskad.actions import erasure
 from kaskad.actions.office import Office
-from kaskad.domain.errors import Conflict, NotFound
+from kaskad.domain.errors import Conflict, NotFound, Unavailable
 from kaskad.domain.terms import Channel, Kind
 from kaskad.engine import forgetting
 from kaskad.engine.errands import Errands
@@ -188,6 +188,14 @@ def test_a_server_goes_on_with_the_search(db, monkeypatch):
     monkeypatch.setattr(forgetting, "LOOK_S", 0.01)
     act = erasure.erase(office, "crm-secret-7", "ann's key")
     assert act.stage == 0 and found(db)
+    real, fails = searches.look, iter([KeyError("place"), Unavailable("away")])
+
+    def look(tx, search):
+        if error := next(fails, None):
+            raise error
+        return real(tx, search)
+
+    monkeypatch.setattr(searches, "look", look)  # one look that fails of a defect does not end the search
     errands = Errands()
     errands.start()
     try:

@@ -21,7 +21,7 @@ from kaskad.domain.terms import Channel, Reason
 from kaskad.engine import catalog, journal
 from kaskad.engine.clock import wall_ms
 from kaskad.engine.engine import Engine
-from kaskad.engine.errands import Errands, end_of
+from kaskad.engine.errands import Errands, end_of, enduring
 from kaskad.engine.ingest import Ingest
 from kaskad.engine.parcel import storable
 from kaskad.log import get_logger
@@ -67,13 +67,11 @@ class Clerk:
         try:
             while True:
                 loop = asyncio.get_running_loop()
-                try:
+                with enduring("conversations with the CRM wait"):
                     if loop.time() - swept_at > SWEEP_S:
                         swept_at = loop.time()
                         await self._write(_sweep)
                     self._begin()
-                except KaskadError as error:
-                    log.warning("conversations with the CRM wait", why=str(error))
                 await asyncio.sleep(LOOK_S)
         finally:
             for task in self._busy.values():

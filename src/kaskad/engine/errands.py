@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import TypeVar
 
-from kaskad.domain.errors import SendError
+from kaskad.domain.errors import KaskadError, SendError
 from kaskad.engine.clock import wall_ms
 from kaskad.engine.process import new_loop
 from kaskad.engine.transport.http import Http
@@ -105,6 +106,17 @@ class Errands:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._http.close()
+
+
+@contextmanager
+def enduring(what: str) -> Iterator[None]:
+    """Let what goes on for ever outlive what it fails of: that is told in the log, and done again later."""
+    try:
+        yield
+    except KaskadError as error:
+        log.warning(what, why=str(error))
+    except Exception as error:
+        log.exception(what, error=type(error).__name__)
 
 
 async def end_of(future: Future[T]) -> T:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from kaskad.domain.errors import KaskadError
 from kaskad.engine.engine import Engine
-from kaskad.engine.errands import Errands, end_of
+from kaskad.engine.errands import Errands, end_of, enduring
 from kaskad.log import get_logger
 from kaskad.store import searches
 from kaskad.store.db import Database
@@ -34,14 +33,12 @@ class Forgetting:
     async def _watch(self) -> None:
         while True:
             pause_s = LOOK_S
-            try:
+            with enduring("what was kept whole is not searched"):
                 if piece := await asyncio.to_thread(self._look):
                     await self._apply(*piece)
                     pause_s = PAUSE_S
                 elif self._shed:
                     self._shed = not await asyncio.to_thread(self._db.shed)
-            except KaskadError as error:
-                log.warning("what was kept whole is not searched", why=str(error))
             await asyncio.sleep(pause_s)
 
     def _look(self) -> tuple[Search, Found] | None:

@@ -16,7 +16,7 @@ from msgspec import structs
 from kaskad.domain.errors import KaskadError, SendError
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.engine import Engine
-from kaskad.engine.errands import TIMEOUT_S, Errands, end_of
+from kaskad.engine.errands import TIMEOUT_S, Errands, end_of, enduring
 from kaskad.engine.ingest import Ingest
 from kaskad.log import get_logger
 from kaskad.providers import provider
@@ -50,16 +50,14 @@ class LookUps:
     async def _watch(self) -> None:
         while True:
             more = False
-            try:
+            with enduring("messages cannot be looked up"):
                 more = await self._round()
-            except KaskadError as error:
-                log.warning("messages cannot be looked up", why=str(error))
             if not more:
                 await asyncio.sleep(LOOK_S)
 
     async def _round(self) -> bool:
         """Ask about what is due; return whether more may be due now."""
-        if not any(able.look_ups or able.finds for able in self._world.capabilities.values()):
+        if not any(able.look_ups or able.finds for able in list(self._world.capabilities.values())):
             return False
         now = self._world.clock.now()
         first = await asyncio.to_thread(look_ups.first_due, self._db)

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kaskad.domain.errors import KaskadError
 from kaskad.domain.mailbox import MailState
 from kaskad.engine.engine import Engine
-from kaskad.engine.errands import Errands, end_of
+from kaskad.engine.errands import Errands, end_of, enduring
 from kaskad.log import get_logger
 from kaskad.store import mail_domains
 from kaskad.store.db import Database, Transaction
@@ -54,13 +53,11 @@ class MailDomains:
     async def _watch(self) -> None:
         while True:
             pause_s = LOOK_S
-            try:
+            with enduring("domains of mail addresses cannot be looked up"):
                 if due := await self._claim():
                     pause_s = 0.0 if await self._look_up(due) else REST_S
                 elif pending := await asyncio.to_thread(self._unmarked):
                     await self._mark(pending)
-            except KaskadError as error:
-                log.warning("domains of mail addresses cannot be looked up", why=str(error))
             await asyncio.sleep(pause_s)
 
     async def _claim(self) -> list[Due]:
