@@ -57,6 +57,8 @@ def typed(api):
         # what the API finds, which calls it otherwise
         ("rates set usd kzt -5", "rate '-5' is not one: it is more than 0"),
         ("rates set usd kzt -,5", "rate '-,5' is not one: it is more than 0"),
+        ("rates set usd kzt -5 --shar x", "Got unexpected extra argument(s) (--shar x)"),
+        ("launch cart --share -5", "No such option: --share"),
         ("customers --event buy --unit day --margin 3", "--unit: Periods are month or week"),
         ("customers --event buy --unit day --margin 3", "--margin: A margin is a share above 0"),
         ("import FILE --country Kasachstan", "--country: Write the two letters of a country, such as KZ"),

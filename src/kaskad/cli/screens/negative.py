@@ -6,6 +6,7 @@ import re
 from functools import partial
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
 _NUMBER = re.compile(r"-[.,]?\d")
@@ -17,18 +18,19 @@ def take_numbers(command: object) -> None:
         for below in command.commands.values():
             take_numbers(below)
     elif isinstance(command, TyperCommand):
-        command.make_parser = partial(_parser, command.make_parser)  # type: ignore[method-assign]
+        command.parse_args = partial(_parse_args, command.parse_args)  # type: ignore[method-assign]
 
 
-def _parser(make: Any, context: Any) -> Any:
-    parser = make(context)
-    options = parser._process_opts
+def _parse_args(parse: Any, context: Any, args: list[str]) -> list[str]:
+    """Parse what was typed, once more with what names no option as values where that is a number.
 
-    def process(argument: str, state: Any) -> None:
-        if _NUMBER.match(argument):
-            state.largs.append(argument)
-        else:
-            options(argument, state)
-
-    parser._process_opts = process
-    return parser
+    Then only, since an option that does not exist is else told by its name, with those like it.
+    """
+    try:
+        parsed: list[str] = parse(context, [*args])
+    except typer.TyperException as error:
+        if getattr(error, "option_name", "") not in {each[:2] for each in args if _NUMBER.match(each)}:
+            raise
+        context.ignore_unknown_options = True
+        parsed = parse(context, args)
+    return parsed
