@@ -35,6 +35,7 @@ from kaskad.engine.effects import Effects, refuse
 from kaskad.engine.enrol import next_entries
 from kaskad.engine.heard import Listener
 from kaskad.engine.housekeeping import Housekeeping
+from kaskad.engine.move import move
 from kaskad.engine.parcel import Result
 from kaskad.engine.pulse import Pulse
 from kaskad.engine.receive import Delivery
@@ -58,6 +59,7 @@ _SHARED_IDLE_S = 0.1  # on PostgreSQL other processes put things into the inbox 
 _RELOAD_S = 2.0  # so soon does what other processes change there count here
 _FOLLOW_S = 60.0  # between looks at the database's clock
 _REPEATS = 20  # of a tick that a change of another process has undone
+_LEFT = 10_000  # runs whose tasks are closed at a start
 _TRIES = 5  # failing ticks in a row, before the engine stops
 
 
@@ -105,7 +107,7 @@ class Engine:
         gc.set_threshold(1_000_000, 20, 100)
         self._effects.ahead = True
         if self.world.options.moves:  # this may be the release that can apply it
-            self._commit([(self._retry_set_aside, Future())], synced=True)
+            self._commit([(self._retry_set_aside, Future()), (self._close_left, Future())], synced=True)
         self._thread = threading.Thread(target=self._run, name="engine")
         self._thread.start()
 
@@ -263,6 +265,11 @@ class Engine:
     def _retry_set_aside(self, tx: Transaction) -> None:
         set_aside.retry(tx)
         self.world.entries_set_aside = 0
+
+    def _close_left(self, tx: Transaction) -> None:
+        """Close the tasks of runs that an older release has ended without them: each keeps a place."""
+        left = tx.all("tasks_left", limit=_LEFT)
+        move(tx, self.world, {(row[0], row[1]) for row in left}, self.world.clock.now(), timers=False)
 
     def _forget_noted(self) -> None:
         """Note runs anew that a change has noted as due and that was rolled back, as a merge may be."""

@@ -58,6 +58,11 @@ UPDATE messages m SET state = CASE WHEN m.state = 6 THEN 6 ELSE 12 END, price = 
 -- How many tasks of an account are open or claimed.
 SELECT count(*) FROM tasks WHERE account_id = :account_id AND state <= 1;
 
+-- name: tasks_left
+-- Whose run has ended without them, as older releases let it.
+SELECT DISTINCT t.contact_id, t.run_id FROM tasks t JOIN runs r ON r.contact_id = t.contact_id AND r.id = t.run_id
+ WHERE t.state <= 1 AND r.outcome IS NOT NULL LIMIT :limit;
+
 -- name: opened_tasks
 -- How many tasks of an account were opened since an instant; those that ended undialled do not count.
 SELECT count(*) FROM tasks
