@@ -79,11 +79,21 @@ def arrivals(life: Life, most: int) -> list[Arrival]:
     parcels, draw, found = life.stage.parcels[-12:], life.draw, list[Arrival]()
     for _ in range(draw.randint(1, most) if parcels else 0):
         parcel, kind = draw.choice(parcels), draw.choice(KINDS)
-        key = (parcel.contact_id, parcel.run_id, parcel.step)
+        key = life.key(parcel)
         value, ago = draw.choice(VALUES.get(kind, (None,))), draw.choice([0, 0, 1_000, 3_600_000])
         if kind in (Kind.FAILED, Kind.BOUNCED, Kind.EXPIRED):
             life.failures[key] += 1
-        found.append(Arrival(*key, kind.value, f"r{life.next_number()}", life.now() - ago, value))
+        found.append(
+            Arrival(
+                parcel.contact_id,
+                parcel.run_id,
+                parcel.step,
+                kind.value,
+                f"r{life.next_number()}",
+                life.now() - ago,
+                value,
+            )
+        )
     return found
 
 
@@ -103,14 +113,14 @@ def inbound(life: Life) -> InboundIn:
 
 @often(14)
 def something_is_told(life: Life) -> None:
-    life.some_stage().deliver(events=[told(life)]).result(0)
+    life.tells(life.some_stage(), events=[told(life)])
     life.works()
 
 
 @often(12)
 def a_receipt_comes(life: Life) -> None:
     found = arrivals(life, 1)
-    life.some_stage().deliver(arrivals=found).result(0)
+    life.tells(life.some_stage(), arrivals=found)
     refuse_advertising(life, found)
     life.works()
 
@@ -124,17 +134,30 @@ def much_comes_at_once(life: Life) -> None:
     to = life.some_stage()
     if life.draw.random() < 0.3:
         to = life.stage.beside(life.db, Options(base_url="https://go.example.org", moves=False))
-    done = to.engine.deliver(Delivery(Future(), arrivals=found, events=events, inbound=words))
-    to.engine._work()
-    done.result(0)
+    life.tells(to, arrivals=found, events=events, inbound=words)
     life.works()
     refuse_advertising(life, found)
+
+
+@often(2)
+def all_is_told_again(life: Life) -> None:
+    """Services and shops tell in any order what they have told before: nothing comes of it."""
+    life.works()
+    known = [one for one in life.told if life.whom(one) not in life.erased]  # its numbers are forgotten
+    told, before = life.draw.sample(known, k=min(60, len(known))), life.standing()
+    for one in told:
+        life.some_stage().deliver(**one)
+    life.works()
+    for table, rows in life.standing().items():
+        now = [row for row in rows if row not in before[table]]
+        was = [row for row in before[table] if row not in rows]
+        assert not now and not was, f"what was told again has changed {table}: {was} to {now}"
 
 
 @often(4)
 def a_person_writes(life: Life) -> None:
     word = inbound(life)
-    life.some_stage().deliver(inbound=[word]).result(0)
+    life.tells(life.some_stage(), inbound=[word])
     (who,) = [one for one in life.people if life.address(one) == word.address]
     if word.text == "START":
         life.agrees_again(who)
@@ -180,6 +203,9 @@ def somebody_is_erased(life: Life) -> None:
     if len(life.people) > 1:
         who = life.people.pop(life.draw.randrange(len(life.people)))
         erasure.erase(life.office, f"con_{who}", "test")
+        life.told = [
+            one for one in life.told if life.whom(one) != who
+        ]  # what has lost its number is new once more
         life.takes_no_advertising(who, list(Channel))
         life.works()
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 from random import Random
 from typing import Any
 
 from kaskad.actions import segments
+from kaskad.domain.cascade import Step
 from kaskad.domain.hours import add
+from kaskad.domain.ledger import held_of
 from kaskad.domain.policy import Policy
 from kaskad.domain.span import parse_span
 from kaskad.domain.terms import Channel, Reason
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.parcel import Parcel, Result
+from kaskad.engine.receive import Delivery
 from kaskad.store.db import Database
 from support.histories.texts import SEGMENT, TEXTS, text_of
 from support.marked import office_of
@@ -31,6 +35,18 @@ REFUSALS = {
 ANSWERS = ("taken", "queued", "doubt", "nothing", *REFUSALS)
 MODES = ("taken",) * 6 + ("queued", "nothing", "nothing", "mixed", "mixed") + ANSWERS[2:]
 WAKES = 20_000
+NO_LIMIT = 1 << 40
+STANDING = {
+    "runs": "contact_id, id, version_id, step, phase, wake_at, due_at, outcome, value, returned",
+    "messages": "contact_id, run_id, step, channel, state, mask, submitted_at, attempt, price, cost, spent",
+    "facts": "contact_id, run_id, step, kind, event, at, value",
+    "consents": "DISTINCT contact_id, at, channels, granted, purpose, topic",
+    "suppressions": "*",
+    "tasks": "*",
+    "events": "*",
+    "cascades": "*",
+}
+OF_RUNS = "JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id"
 
 
 class Life:
@@ -46,11 +62,16 @@ class Life:
         self.stage.answer = self.answer
         self.mode = "taken"
         self.parcels_seen = 0
+        self.erased: set[int] = set()
+        self.told: list[dict[str, list[Any]]] = []
         self.unanswered: list[tuple[Parcel, int]] = []
         self.answers: dict[Key, list[str]] = defaultdict(list)  # of each message, attempt by attempt
         self.failures: dict[Key, int] = defaultdict(int)  # told after the message had been taken
         self.refused: dict[tuple[int, Channel], int] = {}  # no advertising there, from which parcel on
         self.merged: dict[int, int] = {}
+        self.renumbered: dict[tuple[int, int], tuple[int, int]] = {}  # runs of merged contacts
+        self.passed_over: set[Key] = set()  # what a twin of the run has sent before they became one
+        self.spent: list[tuple[str, int, int]] = []  # what was held of budgets after a hand-over, and may be
         self.paused: dict[str, int] = {}  # cascades, and from which parcel on; so of steps:
         self.held: dict[tuple[str, str], int] = {}
         self.numbers = self.parcels_loaded = 0
@@ -101,7 +122,8 @@ class Life:
 
     def answer(self, parcel: Parcel) -> Result | None:
         mode = self.draw.choice(ANSWERS) if self.mode == "mixed" else self.mode
-        told, now = self.answers[parcel.contact_id, parcel.run_id, parcel.step], self.now()
+        told, now = self.answers[self.key(parcel)], self.now()
+        self.note_spent(parcel, told)
         told.append("no" if mode in REFUSALS else mode)
         match mode:
             case "taken":
@@ -121,13 +143,35 @@ class Life:
             return
         parcel, attempt = self.unanswered.pop(self.draw.randrange(len(self.unanswered)))
         how = self.draw.choice(["taken", "no", "doubt"])
-        self.answers[parcel.contact_id, parcel.run_id, parcel.step][attempt] = how
+        self.answers[self.key(parcel)][attempt] = how
         result = accepted(parcel, self.now())
         if how != "taken":
             reason = self.draw.choice([Reason.TRANSIENT, Reason.CONTENT]) if how == "no" else Reason.AMBIGUOUS
             result = refused(parcel, self.now(), reason, proven=how == "no")
         self.some_stage().engine.take_results([result])
         self.works()
+
+    def note_spent(self, parcel: Parcel, told: Sequence[str]) -> None:
+        """Note what is held of the budgets that a message was just handed over by."""
+        key = self.key(parcel)
+        if told and told[-1] != "no" and not self.failures[key]:
+            return  # the same once more, under its key
+        (cascade_id, reserved) = self.rows(
+            "SELECT c.id, c.reserved FROM runs r JOIN cascades c ON c.id = r.cascade_id"
+            f" WHERE r.contact_id = {parcel.contact_id} AND r.id = {parcel.run_id}"
+        )[0]
+        now = f"m.submitted_at = {self.now()} AND r.cascade_id = {cascade_id}"
+        versions = self.rows(f"SELECT DISTINCT r.version_id FROM messages m {OF_RUNS} WHERE {now}")
+        budgets = [self.stage.world.versions[row[0]].cascade.budget for row in versions]
+        totals = [one.total.minor for one in budgets if one.total]
+        if len(totals) == len(budgets):
+            self.spent.append((f"cascade {cascade_id}", reserved, max(totals)))
+        mine = f"m.contact_id = {parcel.contact_id} AND m.run_id = {parcel.run_id}"
+        held = self.rows(f"SELECT m.state, m.price, m.cost, m.spent FROM messages m WHERE {mine}")
+        most = max(
+            (one.per_contact.minor if one.per_contact else NO_LIMIT for one in budgets), default=NO_LIMIT
+        )
+        self.spent.append((f"run {key[:2]}", sum((row[3] or 0) + held_of(*row[:3]) for row in held), most))
 
     # Engines and time
 
@@ -179,7 +223,31 @@ class Life:
         stage.restart()
         self.works()
 
+    def tells(self, to: Stage, **what: Sequence[Any]) -> None:
+        """Tell an engine something, once; it may be told again."""
+        done = to.engine.deliver(Delivery(Future(), **what))
+        to.engine._work()
+        done.result(0)
+        self.told += [{of: [one]} for of, all_of in what.items() for one in all_of]
+
     # What rules ask
+
+    def whom(self, told: dict[str, list[Any]]) -> int:
+        """Return about whom something was told, as the person is known now; 0: an address says it."""
+        ((of, (one,)),) = told.items()
+        return 0 if of == "inbound" else self.current(one.contact.id if of == "events" else one.contact_id)
+
+    def standing(self) -> dict[str, list[Any]]:
+        """Return all that decisions follow from and lead to."""
+        return {
+            table: sorted(self.rows(f"SELECT {columns} FROM {table}"), key=repr)
+            for table, columns in STANDING.items()
+        }
+
+    def key(self, one: Arrival | Parcel) -> Key:
+        """Return as what a message is known now, by the numbers of its run when it was handed over."""
+        run = one.contact_id, one.run_id
+        return *self.renumbered.get(run, run), one.step
 
     def place(self, one: Arrival) -> tuple[str, Channel]:
         """Return the cascade and the channel of the message that something is told about."""
@@ -187,10 +255,10 @@ class Life:
             p.outgoing.channel for p in reversed(self.stage.parcels)
             if (p.contact_id, p.run_id, p.step) == (one.contact_id, one.run_id, one.step)
         )  # fmt: skip
-        return self.cascade_of(one.contact_id, one.run_id), channel
+        return self.cascade_of(*self.key(one)[:2]), channel
 
     def cascade_of(self, contact_id: int, run_id: int) -> str:
-        """Return whose run it is; "" where the run has gone to another contact."""
+        """Return whose run it is; "" where it is gone with a contact that was erased."""
         found = self.rows("SELECT c.slug FROM runs r JOIN cascades c ON c.id = r.cascade_id"
                           f" WHERE contact_id = {contact_id} AND r.id = {run_id}")  # fmt: skip
         return found[0][0] if found else ""
@@ -208,12 +276,38 @@ class Life:
         return contact_id
 
     def becomes(self, old: int, kept: int) -> None:
-        """Note that one contact has become another: what either has refused holds for the one."""
+        """Note that one contact has become another: what either has sent or refused holds for the one."""
         self.merged[old] = kept
         self.people.remove(old)
         for contact_id, channel in [*self.refused]:
             if contact_id == old:
                 self.takes_no_advertising(kept, [channel])
+        numbers = self.rows("SELECT old_contact, old_run, contact_id, run_id FROM merged_runs")
+        self.renumbered = {(row[0], row[1]): (row[2], row[3]) for row in numbers}
+        for counts in (self.answers, self.failures):
+            for contact_id, run_id, step in [*counts]:
+                now = self.renumbered.get((contact_id, run_id))
+                if now is not None:
+                    counts[*now, step] = counts.pop((contact_id, run_id, step))  # type: ignore[attr-defined]
+        self.passed_over = {
+            (*self.renumbered.get((key[0], key[1]), (key[0], key[1])), key[2]) for key in self.passed_over
+        }
+        self.passed_over |= {key for key in self.sent_by_twins(kept) if not self.answers.get(key)}
+
+    def sent_by_twins(self, contact_id: int) -> Iterable[Key]:
+        """Return the steps of runs by whose twins they were sent: by other numbers, in another version."""
+        for run_id, ours, theirs, step in self.rows(
+            "SELECT t.into_run, r.version_id, o.version_id, m.step FROM run_twins t"
+            " JOIN runs r ON r.contact_id = t.contact_id AND r.id = t.into_run"
+            " JOIN runs o ON o.contact_id = t.contact_id AND o.id = t.run_id"
+            " JOIN messages m ON m.contact_id = t.contact_id AND m.run_id = t.run_id"
+            f" WHERE t.contact_id = {contact_id} AND m.state NOT IN (0, 1, 11, 12)"
+        ):
+            name = self.steps(theirs)[step].id
+            yield from ((contact_id, run_id, one.number) for one in self.steps(ours) if one.id == name)
+
+    def steps(self, version_id: int) -> tuple[Step, ...]:
+        return self.stage.world.versions[version_id].cascade.steps
 
     def takes_no_advertising(self, contact_id: int, channels: Sequence[Channel]) -> None:
         """Note that from here on the person gets none on these channels."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 from kaskad.actions import reports
+from kaskad.domain.decide import Enter, settle
 from kaskad.domain.ledger import held_of
-from kaskad.domain.terms import MessageClass
+from kaskad.domain.run import NOTHING
+from kaskad.domain.terms import MessageClass, Phase
 from kaskad.engine.parcel import Parcel
+from kaskad.store import runs as run_store
 from support import one_count
 from support.histories.acts import cascades_go_on, live_tasks, paused_steps_go_on
 from support.histories.life import Key, Life
@@ -41,9 +44,10 @@ def check(life: Life) -> None:
     new, life.parcels_seen = life.stage.parcels[life.parcels_seen :], len(life.stage.parcels)
     for place, parcel in enumerate(new, life.parcels_seen - len(new)):
         check_sent(life, place, parcel)
-    check_once(life, {(p.contact_id, p.run_id, p.step) for p in new})
+    check_once(life, {life.key(one) for one in new})
     none_of(life, NONE)
     check_budgets(life)
+    check_decided(life)
 
 
 def none_of(life: Life, rules: dict[str, str]) -> None:
@@ -53,12 +57,12 @@ def none_of(life: Life, rules: dict[str, str]) -> None:
 
 def check_sent(life: Life, place: int, parcel: Parcel) -> None:
     """It was sent to somebody who might get it, of a run and a step that go on."""
-    key = (parcel.contact_id, parcel.run_id)
+    key = life.key(parcel)[:2]
     found = life.rows(
         "SELECT r.finished_at, c.slug, r.version_id FROM runs r JOIN cascades c ON c.id = r.cascade_id"
         f" WHERE r.contact_id = {key[0]} AND r.id = {key[1]}"
     )
-    for finished_at, slug, version_id in found:  # none where the contact was merged meanwhile
+    for finished_at, slug, version_id in found:
         step = life.stage.world.versions[version_id].cascade.steps[parcel.step].id
         assert finished_at is None or parcel.outgoing.at <= finished_at, f"{key} got {step} after its end"
         assert place < life.paused.get(slug, place + 1), f"{key} got {step} of {slug}, which is paused"
@@ -75,10 +79,37 @@ def check_once(life: Life, keys: set[Key]) -> None:
         safe = life.idempotent * (earlier["doubt"] + earlier["nothing"])
         unsafe = earlier.total() - earlier["no"] - safe
         assert unsafe <= life.failures[key], f"{key} was sent twice: {life.answers[key]}"
+        assert key not in life.passed_over, f"{key} was sent, as was that of a run it was joined with"
+
+
+def check_decided(life: Life) -> None:
+    """Every run is where its facts and the clocks take it, whatever woke it last, or has ended so."""
+    world, now = life.stage.world, life.now()
+    with life.db.read() as tx:
+        runs = [run for found in run_store.of_contacts(tx, range(1, 50)).values() for run in found]
+        passages, marks = run_store.passages(tx, runs, world.retriable, world.plain)
+    for run in runs:
+        if run.wake_at is not None and run.wake_at <= now:
+            continue  # its turn comes
+        key, version = (run.contact_id, run.id), world.versions[run.version_id]
+        settled = settle(version, run, passages[key], marks.get(key, NOTHING), now)
+        if isinstance(settled, Enter):
+            stands, follows = (run.step, run.phase in (Phase.ENTER, Phase.QUEUED)), (settled.step, True)
+        else:
+            looks_again = run.phase in (
+                Phase.QUEUED,
+                Phase.SUBMITTED,
+            )  # before it goes, or later
+            phase = settled.phase if looks_again else run.phase
+            stands, follows = (run.outcome, run.step, phase), (settled.outcome, settled.step, settled.phase)
+        assert stands == follows, f"{key} stands at {stands}, and {settled.reason!r} takes it to {follows}"
 
 
 def check_budgets(life: Life) -> None:
-    """What is held of a budget is what messages hold."""
+    """What is held of a budget is what messages hold; no hand-over has taken it above what it allows."""
+    spent, life.spent = life.spent, []
+    for whose, taken, most in spent:
+        assert taken <= most, f"{whose} holds {taken} of {most} once a message was handed over"
     held = Counter[int]()
     for cascade_id, state, price, cost, spent in life.rows(
         "SELECT r.cascade_id, m.state, m.price, m.cost, m.spent FROM messages m"
@@ -115,8 +146,10 @@ def check_figures(life: Life) -> None:
         runs = one_count.runs(life.db, slug)
         told = reports.report(life.office, slug).report
         slow, lines = one_count.line(one_count.messages(runs)), told.lines
-        assert {name: sum(getattr(one, name) for one in lines) for name in slow} == slow, slug
+        line = {name: sum(getattr(one, name) for one in lines) for name in slow}
+        other = {name: (line[name], slow[name]) for name in slow if line[name] != slow[name]}
+        assert not other, f"a report tells of {slug} otherwise than its rows: {other}"
         assert {one.name: one.contacts for one in told.levels} == one_count.levels(runs), slug
         live = [run for run in runs if not run.holdout]
         assert (told.entered, told.holdouts) == (len(live), len(runs) - len(live)), slug
-        assert told.goals == sum(run.goal for run in live), slug
+        assert told.goals == sum(run.goal for run in live), f"{slug}: {told.goals} goals"
