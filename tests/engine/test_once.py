@@ -287,3 +287,53 @@ def test_a_dead_number_is_not_tried_again(db):
     ann = begun(stage, RETRY)
     stage.receipt(ann, Kind.FAILED, value='{"reason": "invalid_address"}')
     assert stage.sent(ann) == ["sms", "chat"]
+
+
+def hanging_until_refused(stage, first, count):
+    """Let the account's provider take so many messages and answer none of them; return these."""
+    stage.answer = lambda parcel: None if parcel.account_id == first else accepted(parcel, stage.clock.now())
+    for number in range(count):
+        stage.event(stage.person(f"p{number}"), "left", cart_id=1)
+    return [parcel for parcel in stage.parcels if parcel.account_id == first]
+
+
+def test_what_waits_for_an_account_that_fails_goes_by_its_backup_at_once(either):
+    stage = Stage(either)
+    first = stage.account(Channel.SMS, "sms", limits={"concurrency": 5, "per_second": 1e6, "burst": 1_000})
+    backup = stage.account(Channel.SMS, "backup", priority=9)
+    stage.cascade(TEXT)
+    hanging = hanging_until_refused(stage, first, 20)
+    assert len(hanging) == 5 and len(stage.parcels) == 5, "the others wait for a slot"
+    now = stage.clock.now()
+    stage.engine.take_results([refused(one, now, Reason.AMBIGUOUS, proven=False) for one in hanging])
+    stage.works()
+    gone = [parcel for parcel in stage.parcels if parcel.account_id == backup]
+    assert len(gone) == 15 and {one.contact_id for one in gone}.isdisjoint(one.contact_id for one in hanging)
+    stage.passes("10m")
+    assert len(stage.parcels) == 20
+
+
+def test_what_waits_for_an_account_that_its_step_names_does_not_go_by_another(either):
+    stage = Stage(either)
+    first = stage.account(Channel.SMS, "sms", limits={"concurrency": 5, "per_second": 1e6, "burst": 1_000})
+    stage.account(Channel.SMS, "backup", priority=9)
+    stage.cascade(TEXT.replace("{id: sms, channel: sms,", "{id: sms, channel: sms, account: sms,"))
+    hanging = hanging_until_refused(stage, first, 20)
+    now = stage.clock.now()
+    stage.engine.take_results([refused(one, now, Reason.AMBIGUOUS, proven=False) for one in hanging])
+    stage.works()
+    assert len(stage.parcels) == 5
+
+
+def test_while_a_failing_account_is_tried_again_the_others_go_by_its_backup(either):
+    stage = Stage(either)
+    first = stage.account(Channel.SMS, "sms", limits={"concurrency": 5, "per_second": 1e6, "burst": 1_000})
+    backup = stage.account(Channel.SMS, "backup", priority=9)
+    stage.cascade(TEXT)
+    hanging = hanging_until_refused(stage, first, 5)
+    now = stage.clock.now()
+    stage.engine.take_results([refused(one, now, Reason.AMBIGUOUS, proven=False) for one in hanging])
+    stage.passes("30s")
+    for name in ("ann", "bob", "eve"):
+        stage.event(stage.person(name), "left", cart_id=1)
+    assert [one.account_id for one in stage.parcels[5:]] == [first, backup, backup]

@@ -127,15 +127,21 @@ def _keys_among(runs: Sequence[Run], keys: Collection[RunKey]) -> list[RunKey]:
 
 
 def _ready(tx: Transaction, world: World, now: int) -> list[tuple[Any, ...]]:
+    """Return the queued messages that may go now; of an account that is down by the one that stands in."""
     found: list[tuple[Any, ...]] = []
     for account_id, not_before in list(world.queued.items()):
         if not_before > now or account_id not in world.limits:
             continue
-        free = world.free(account_id, now)
+        other = world.stand_in(account_id, now)
+        free = world.free(other or account_id, now)
         if free:
             limit = min(free, world.due_limit)
-            rows = tx.all("queued_messages", account_id=account_id, now=now, limit=limit)
-            if len(rows) < limit:
+            rows = tx.all(
+                "queued_messages", account_id=account_id, now=now, limit=limit, untried=int(bool(other))
+            )
+            if other:
+                rows = [(*row[:2], other, *row[3:]) for row in rows]
+            elif len(rows) < limit:
                 later = tx.one("next_queued", account_id=account_id, now=now)
                 world.queue_drained(account_id, later[0] if later else None)
             found += rows

@@ -214,6 +214,7 @@ class World:
         self.attends = 0  # facts that can move a run of any version
         self.plain = PLAIN  # facts whose instants no clock of any version asks for
         self.refusals: Counter[tuple[int, str]] = Counter()  # cascade and reason -> entries refused
+        self.named: frozenset[str] = frozenset()  # accounts that steps name
         self._triggers: dict[str, list[Version]] = {}
         self.trials: dict[int, Trial] = {}  # by the running version, of whose entrants some get another one
         self.curves = Curves()  # at which hours people react
@@ -276,6 +277,9 @@ class World:
         self._made = _Made(contents)
         self.cascades = {cascade.id: cascade for cascade in cascades}
         triggers: dict[str, list[Version]] = defaultdict(list)
+        self.named = frozenset(
+            step.account for one in self.versions.values() if one.names_accounts for step in one.cascade.steps
+        )
         self.attends, self.plain = _ALWAYS, PLAIN
         for version in self.versions.values():
             for rule in version.rules.values():
@@ -422,8 +426,21 @@ class World:
         }
 
     def _works(self, account_id: int, now: int) -> bool:
-        open_until = self.limits[account_id].breaker.open_until
-        return open_until is None or open_until <= now
+        breaker = self.limits[account_id].breaker
+        return breaker.open_until is None or (breaker.open_until <= now and not breaker.probing)
+
+    def stand_in(self, account_id: int, now: int) -> int:
+        """Return by which account goes what has never left and waits for this one, which is down; 0: by none.
+
+        What a step, a person's dialogue or an address asks of its account is asked of no other.
+        """
+        account = self.accounts.get(account_id)
+        if account is None or account_id not in self.down_since or self._works(account_id, now):
+            return 0
+        channel = account.channel.code
+        if channel in self.picky or channel in self.window_channels or account.name in self.named:
+            return 0
+        return next((one.id for one in self.by_channel.get(channel, ()) if self._works(one.id, now)), 0)
 
     def watch_breaker(self, account_id: int, now: int) -> None:
         """Note since when an account has been down, or that it works again."""
