@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from kaskad.bench.channels import Report as ChannelsReport
     from kaskad.bench.importing import Report as ImportReport
     from kaskad.bench.ingest import Report as IngestReport
+    from kaskad.bench.standing import Report as StandingReport
 
 Line = tuple[str, str, str, str]  # figure, measured, floor, goal
 
@@ -44,6 +45,24 @@ def cascade4_table(report: Report) -> list[Line]:
         ("peak memory, MiB", number(figures.peak_mib), "400", "250"),
         ("bytes/contact", number(figures.bytes_per_contact), *_DISK[kind]),
         ("bytes in all", number(figures.bytes_per_contact * work.contacts), "", ""),
+    ]
+
+
+def standing_table(report: StandingReport) -> list[Line]:
+    """Return the lines of a report about runs that wait."""
+    return [
+        ("messages sent", number(report.sent), "", ""),
+        ("missing", number(report.missing), "0", "0"),
+        ("sent twice", number(report.twice), "0", "0"),
+        ("timer lag p50, ms", number(report.lag_p50_ms), "", ""),
+        ("timer lag p99, ms", number(report.lag_p99_ms), "250", "100"),
+        ("timer lag, most, ms", number(report.lag_max_ms), "", ""),
+        ("peak memory, MiB", number(report.peak_mib), "400", "250"),
+        *[(f"  {one.name}", number(one.peak_mib), "", "") for one in report.processes],
+        *[(f"CPU s, {one.name}", f"{one.cpu_s:.2f}", "", "") for one in report.processes],
+        ("CPU s, PostgreSQL's own", f"{report.server_cpu_s:.2f}", "", ""),
+        ("CPU ms/s while nothing is due", f"{report.idle_cpu_ms_per_s:.1f}", "", ""),
+        ("  of PostgreSQL besides", f"{report.idle_server_cpu_ms_per_s:.1f}", "", ""),
     ]
 
 

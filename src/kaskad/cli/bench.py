@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     group.command()(segments)
     group.command()(pages)
     group.command()(rows)
+    group.command()(standing)
     app.add_typer(group, name="bench")
 
 
@@ -285,3 +286,33 @@ def rows(
         told = [(name, f"{us:.2f}") for name, us in report.statements.items()]
         typer.echo(table(("STATEMENT", "CPU US A CONTACT"), told))
         typer.echo(f"Together {report.cpu_us:.1f} us of CPU, {report.wall_us:.1f} us by the clock")
+
+
+def standing(
+    runs: Annotated[int, typer.Option(min=1_000, help="How many live runs wait.")] = 1_000_000,
+    per_s: Annotated[float, typer.Option("--rate", min=1, help="How many of them fall due a second.")] = 100,
+    seconds: Annotated[int, typer.Option(min=1, help="For how long.")] = 60,
+    workers: Annotated[int, typer.Option(min=0, help="Beside the server (PostgreSQL).")] = 0,
+    db: Db = "",
+    as_json: Json = False,
+) -> None:
+    """Let many live runs wait at a real server; 1 is returned where a message is missing or went twice."""
+    import msgspec
+
+    from kaskad.bench.standing import Work, run
+    from kaskad.bench.table import show, standing_table
+    from kaskad.log import configure
+
+    configure("warning")
+    if workers and not db.startswith("postgres"):
+        raise typer.BadParameter("workers need --db postgresql", param_hint="--workers")
+    report = run(Work(runs, per_s, seconds, db, workers), _progress)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+    else:
+        _progress("")
+        typer.echo(f"{report.versions['database']}, {runs} live runs, {per_s:.0f} of them due a second")
+        typer.echo(show(standing_table(report)))
+    if not report.right:
+        typer.secho(f"{report.missing} missing, {report.twice} twice", err=True, fg=typer.colors.RED)
+        raise typer.Exit(1)
