@@ -23,7 +23,8 @@ from kaskad.store import runs as run_store
 from kaskad.store.db import Transaction
 
 if TYPE_CHECKING:
-    from kaskad.engine.world import Available, World
+    from kaskad.engine.available import Available
+    from kaskad.engine.world import World
 
 ROUND_MS = 2_000
 _SHARE = 50  # a round takes no more than this part of the time, but where the clock runs fast

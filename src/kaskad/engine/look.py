@@ -19,7 +19,8 @@ from kaskad.domain.run import SHARED, Address, Answers, Dialogue, Passage, Run, 
 from kaskad.domain.scope import condition_scope, contact_scope
 from kaskad.domain.terms import Channel
 from kaskad.domain.version import Version
-from kaskad.engine.world import Available, World
+from kaskad.engine.available import Available
+from kaskad.engine.world import World
 from kaskad.providers import provider
 from kaskad.store import places, rhythms, segments
 from kaskad.store.db import Row, Transaction

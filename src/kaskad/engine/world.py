@@ -18,7 +18,6 @@ from kaskad.domain.prices import PriceList
 from kaskad.domain.rates import NO_RATES
 from kaskad.domain.rhythm import Curves
 from kaskad.domain.run import PLAIN, Run
-from kaskad.domain.shares import share_out
 from kaskad.domain.site import Site
 from kaskad.domain.task import DeskPlan
 from kaskad.domain.terms import Channel, Kind, Phase
@@ -27,6 +26,7 @@ from kaskad.domain.trials import Trial
 from kaskad.domain.utm import compile_utm, utm_of
 from kaskad.domain.version import Version
 from kaskad.domain.worded import worded
+from kaskad.engine.available import Available, Members
 from kaskad.engine.backlog import Backlog
 from kaskad.engine.clock import Clock
 from kaskad.engine.holds import Holds
@@ -81,25 +81,6 @@ class Handed(Struct, frozen=True, gc=False):
 
 
 Word = tuple[int, str, bool]  # the channel and address of whoever said it; whether it was a stop
-Members = tuple[tuple[int, int], ...]  # accounts with their weights
-
-
-class Available(Struct, frozen=True):
-    """The accounts to use now: by channel the first, and those that share a channel with it."""
-
-    firsts: Mapping[int, int]  # 0: every account of the channel is out of service
-    shared: Mapping[int, Members]
-
-    def of(self, contact_id: int) -> Mapping[int, int]:
-        """Return the account of each channel for this contact, who keeps it."""
-        if not self.shared:
-            return self.firsts
-        own = {channel: share_out(contact_id, members) for channel, members in self.shared.items()}
-        return {**self.firsts, **own}
-
-    def share(self, contact_id: int) -> tuple[int, ...]:
-        """Return what of these accounts is the contact's own: the same for those with whom all are shared."""
-        return tuple([share_out(contact_id, members) for members in self.shared.values()])
 
 
 class Part(Enum):
