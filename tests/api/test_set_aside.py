@@ -55,3 +55,22 @@ def test_the_command_lists_applies_and_leaves_out(api, entries, capsys):
     assert run(["set-aside", *at, "--retry-all"]) == 0 and run(["set-aside", *at]) == 0
     assert "Nothing is set aside" in capsys.readouterr().out
     assert acts.count(api.service.office) == 0
+
+
+def test_what_rests_is_told_whichever_process_has_noticed(api):
+    office = api.service.office
+    until = office.now() + 3_600_000
+
+    def put(tx):
+        set_aside.rest(tx, (7, 8), until, "KeyError at links.py:7", step=0)
+        set_aside.rest(tx, (7, 8), until, "KeyError at run.py:7")  # there is no such run, or it went on
+        set_aside.rest(tx, (0, 0), until, "KeyError at enrol.py:7", part="entries")
+
+    office.write(put)
+    told = {each["kind"]: (each["name"], each["detail"]) for each in api.get("/alarms")["items"]}
+    assert told["runs_set_aside"] == ("1", "KeyError at links.py:7")
+    assert told["entries_rest"] == ("", "KeyError at enrol.py:7")
+    key = {"Authorization": f"Bearer {api.key}"}
+    assert "kaskad_resting 2.0" in api.raw("GET", "/metrics", headers=key).text
+    office.write(lambda tx: tx.run("drop_rested", now=until))
+    assert "kaskad_resting 0.0" in api.raw("GET", "/metrics", headers=key).text

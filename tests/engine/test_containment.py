@@ -53,6 +53,11 @@ def entries(stage):
         return set_aside.page(tx, after=0, limit=100)
 
 
+def resting(stage):
+    with stage.db.read() as tx:
+        return set_aside.resting(tx, stage.clock.now(), 100)
+
+
 def started(db, count=7):
     stage = Stage(db)
     stage.cascade(CASCADE)
@@ -275,14 +280,17 @@ def test_a_run_that_no_tick_can_move_is_put_off_and_all_others_go_on(either, mon
     stage.passes("1d")
     assert all(stage.sent(who) == ["letter", "sms"] for who in others) and stage.sent(ann) == ["letter"]
     assert stage.run(ann).wake_at == stage.clock.now() + move.DEFECT_MS
-    ((key, (until, why)),) = stage.world.runs_set_aside.items()
-    assert key == (ann, stage.run(ann).id) and until == stage.run(ann).wake_at and why.startswith("KeyError")
+    (one,) = resting(stage)
+    assert (one.contact_id, one.run_id, one.what) == (ann, stage.run(ann).id, "run")
+    assert one.until_at == stage.run(ann).wake_at and one.defect.startswith(
+        "KeyError at test_containment.py:"
+    )
     assert all(limits.in_flight == 0 for limits in stage.world.limits.values())
     taken = stage.deliver(events=[stage.told(others[0], "bought")])
     assert taken.result() == [None]
     monkeypatch.undo()
     stage.passes("1h")
-    assert stage.sent(ann) == ["letter", "sms"]
+    assert stage.sent(ann) == ["letter", "sms"] and not resting(stage)
 
 
 def test_what_is_delivered_while_a_run_makes_ticks_fail_is_kept(db, monkeypatch):
@@ -291,7 +299,7 @@ def test_what_is_delivered_while_a_run_makes_ticks_fail_is_kept(db, monkeypatch)
     stage.sleeps("1d")
     taken = stage.deliver(events=[stage.told(bob, "bought")])
     assert taken.result() == [None] and stage.outcome(bob) == "converted"
-    assert [key[0] for key in stage.world.runs_set_aside] == [ann]
+    assert [one.contact_id for one in resting(stage)] == [ann]
 
 
 @pytest.mark.parametrize("where", ["passages", "flush"])
@@ -375,8 +383,10 @@ def test_clicks_that_cannot_be_judged_wait_and_all_others_count(db, monkeypatch)
         stage.hits(who, 0)
     stage.passes("1m")
     assert stage.outcome(bob) == "responded" and stage.outcome(ann) is None
+    assert [(one.contact_id, one.what) for one in resting(stage)] == [(ann, "hits")]
     monkeypatch.undo()
     stage.passes("1h")
+    assert not resting(stage)
     assert stage.outcome(ann) == "responded"
 
 
@@ -390,6 +400,9 @@ def test_a_part_of_the_work_that_fails_rests_and_people_are_written_to(db, monke
     stage.passes("1d")
     assert stage.sent(ann) == ["letter", "sms"] and stage.engine.problem() is None
     assert stage.world.rests(part, stage.clock.now()) and len(stage.world.resting) == 1
+    assert [(one.what, one.defect[:20]) for one in resting(stage)] == [
+        (part.name.lower(), "ZeroDivisionError at")
+    ]
     monkeypatch.undo()
     stage.passes("1h")
     assert not stage.world.rests(part, stage.clock.now())

@@ -24,6 +24,7 @@ from support.stage import VAULT, Stage
 from support.tables import columns
 
 KEPT = {
+    "resting",  # numbers, for an hour
     "address_book",  # goes with `addresses`, by a trigger
     "booked_twice",  # numbers that an import under way has kept
     "segment_touched",

@@ -25,6 +25,7 @@ STAYS = {  # found under the old number, which leads on; or told of nobody by it
     "provider_ids", "look_ups", "segment_touched", "run_touched", "due_runs", "run_courses", "erasures",
     "double_messages",
     "erasure_searches", "booked_twice",
+    "resting",  # for an hour
     "choices", "contact_hours",  # told of nobody once they are counted anew
 }  # fmt: skip
 MOVED = ("put_addresses",)

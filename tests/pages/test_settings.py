@@ -266,7 +266,12 @@ def test_health_is_looked_at_when_asked_and_the_brand_is_named(site):
     with site.client("owner") as client:
         assert "hx-get" in client.get("/settings/health").text
         client.cookies["kaskad_lang"] = "ru"
+        until = site.service.office.now() + 60_000
+        site.service.office.write(
+            lambda tx: set_aside.rest(tx, (0, 0), until, "KeyError at enrol.py:7", part="spare")
+        )
         told = client.get("/settings/health?look=now").text
+        assert "Обслуживание и подсчёты" in told and "KeyError at enrol.py:7" in told
         assert "база</b>" in told and ", версия" in told and "аккаунт email</b>" in told
         assert "доступен; проверка" in told and "but it is not https" not in told
         wrong = post(client, "/settings/brand", name="A<b>", currency="XXX")

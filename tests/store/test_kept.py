@@ -19,6 +19,7 @@ SOURCES = Path(kaskad.__file__).parent
 # Which statement, run by itself, takes away or empties what has become too old.
 GOES = {
     "alarms": "drop_old_alarms",
+    "resting": "drop_rested",
     "attempts": "empty_old_attempts",
     "consents": "drop_old_proofs",
     "contact_changes": "drop_old_changes",

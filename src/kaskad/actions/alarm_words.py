@@ -61,7 +61,9 @@ _PAGES: Mapping[str, str] = {  # kind -> where something can be done about it
     "uneven_trial": "/cascades/{cascade}/trials", "uneven": "/cascades/{cascade}/uplift?all=yes",
     "account_told": _ACCOUNT, "account_held": _ACCOUNT, "account_down": "/channels",
     "account_trouble": "/channels", "webhook": "/settings/webhooks/{name}", "stops": "/inbox",
-    "set_aside": "/settings/health", "unread": "/cascades/{cascade}/versions",
+    "set_aside": "/settings/health", "runs_set_aside": "/settings/health",
+    "entries_rest": "/settings/health", "counting_rests": "/settings/health",
+    "unread": "/cascades/{cascade}/versions",
 }  # fmt: skip
 
 

@@ -12,7 +12,6 @@ from kaskad.actions.readiness import missing_accounts
 from kaskad.actions.winners import undone
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.worded import worded
-from kaskad.engine.world import Part
 from kaskad.store import accounts as account_store
 from kaskad.store import alarms as alarm_store
 from kaskad.store import canaries, uneven_lots, version_canaries, webhooks, winners
@@ -21,6 +20,7 @@ from kaskad.store import guards as guard_store
 from kaskad.store import step_holds as hold_store
 
 MOST_STOPS = 100
+MOST_RESTING = 10_000
 
 
 class Alarm(Struct, frozen=True):
@@ -51,12 +51,9 @@ def alarms(office: Office) -> list[Alarm]:
         found.append(Alarm("inbox"))
     if entries := set_aside.count(office):
         found.append(Alarm("set_aside", str(entries)))
-    world, now = office.engine.world, office.now()
-    if stuck := [why for until, why in list(world.runs_set_aside.values()) if until >= now]:
-        found.append(Alarm("runs_set_aside", str(len(stuck)), stuck[-1]))
-    resting = [part for part, until in list(world.resting.items()) if until >= now]
-    found += [Alarm("entries_rest" if part is Part.ENTRIES else "counting_rests") for part in resting]
-    found += [Alarm("unread", f"{one.slug}/{one.number}", one.why) for one in world.unread.values()]
+    unread = office.engine.world.unread.values()
+    found += [Alarm("unread", f"{one.slug}/{one.number}", one.why) for one in unread]
+    found += _of_resting(office)
     found += _of_guards(office)
     found += _of_canaries(office)
     found += _of_webhooks(office)
@@ -73,6 +70,16 @@ def alarms(office: Office) -> list[Alarm]:
     for each in found:
         once.setdefault((each.kind, each.name), each)  # a step may be paused in two versions
     return sorted(once.values(), key=lambda alarm: KINDS.index(alarm.kind))
+
+
+def _of_resting(office: Office) -> Iterator[Alarm]:
+    """Yield what a defect lets rest for an hour: runs and whose clicks wait together, and parts."""
+    found = set_aside.resting(office, MOST_RESTING)
+    if stuck := [one for one in found if not one.part]:
+        yield Alarm("runs_set_aside", str(len(stuck)), stuck[0].defect)
+    for one in found:
+        if one.part:
+            yield Alarm("entries_rest" if one.part == "entries" else "counting_rests", detail=one.defect)
 
 
 def _of_accounts(office: Office) -> Iterator[Alarm]:

@@ -10,7 +10,7 @@ from kaskad.domain.errors import NotFound
 from kaskad.domain.worded import worded
 from kaskad.store import set_aside as store
 from kaskad.store.db import Transaction
-from kaskad.store.set_aside import Entry
+from kaskad.store.set_aside import Entry, Resting
 
 
 def listing(office: Office, *, after: int = 0, limit: int) -> list[Entry]:
@@ -18,6 +18,12 @@ def listing(office: Office, *, after: int = 0, limit: int) -> list[Entry]:
     with office.read() as tx:
         found = store.page(tx, after=after, limit=limit)
         return [structs.replace(each, value=hidden(tx, office.signer, each.value or "")) for each in found]
+
+
+def resting(office: Office, limit: int) -> list[Resting]:
+    """Return what a defect lets rest for an hour, in whichever process."""
+    with office.read() as tx:
+        return store.resting(tx, office.now(), limit)
 
 
 def count(office: Office) -> int:

@@ -58,6 +58,7 @@ class Containment:
 
     def __init__(self, db: Database, world: World) -> None:
         self._db, self._world = db, world
+        self._why = ""  # the last whole tick failed, by class and place
 
     def contain(
         self, step: Step, results: list[Result], deliveries: Sequence[Delivery], shared: Future[None]
@@ -102,9 +103,12 @@ class Containment:
                 raise
             if without is not None:
                 del self._world.resting[without]
+            self._why = _defect_of(error)
             return False
         if without is not None:
-            log.error("a part of the work rests: a defect", part_of_work=without.value)
+            log.error("a part of the work rests: a defect", part_of_work=without.value, error=self._why)
+            with self._db.write() as tx:
+                set_aside.rest(tx, (0, 0), self._world.resting[without], self._why, part=without.name.lower())
         return True
 
     def _results(self, take: Step, results: list[Result]) -> None:
@@ -145,21 +149,20 @@ class Containment:
             log.error("clicks and openings wait: a defect", run=run_text(*key[:2]), step=key[2], error=defect)
             with self._db.write() as tx:
                 set_aside.put_off_hits(tx, key, now, now + DEFECT_MS)
+                set_aside.rest(tx, key[:2], now + DEFECT_MS, defect, step=key[2])
 
         self._sift(keys, lambda part: take(only=Only(hits=part)), aside)
 
     def _move(self, step: Step, keys: Sequence[RunKey]) -> bool:
         """Move these runs by halves; who cannot be moved waits for an hour. Return whether there are some."""
-        aside_now, now = self._world.runs_set_aside, self._world.clock.now()
-        for key in [key for key, (until, _) in aside_now.items() if until <= now]:
-            del aside_now[key]
+        now = self._world.clock.now()
         stuck: list[RunKey] = []
 
         def aside(key: RunKey, defect: str) -> None:
             log.error("run set aside: a defect", run=run_text(*key), error=defect)
             with self._db.write() as tx:
                 set_aside.put_off(tx, [key], now + DEFECT_MS)
-            aside_now[key] = (now + DEFECT_MS, defect)
+                set_aside.rest(tx, key, now + DEFECT_MS, defect)
             stuck.append(key)
 
         self._sift(keys, lambda part: step(only=Only(runs=set(part))), aside)

@@ -37,6 +37,7 @@ class Housekeeping:
         """Do what is due."""
         if now < self._next_at:
             return
+        tx.run("drop_rested", now=now)
         tx.run("drop_old_orphans", before=now - ORPHANS_MS)
         tx.run("drop_old_opt_ins", before=now - OPT_INS_MS)
         imports.drop_rejects(tx, now - REJECTS_MS)

@@ -382,10 +382,10 @@ class _Mover:
         if isinstance(error, (StoreError, Conflict)):
             raise error
         place = extract_tb(error.__traceback__)[-1]
-        log.error("run set aside: a defect", run=run_text(run.contact_id, run.id), error=type(error).__name__,
-                  place=f"{Path(place.filename).name}:{place.lineno}")  # fmt: skip
+        defect = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+        log.error("run set aside: a defect", run=run_text(run.contact_id, run.id), error=defect)
         changes, wake_at = self.changes, self._now + DEFECT_MS
-        self._world.runs_set_aside[run.contact_id, run.id] = (wake_at, type(error).__name__)
+        set_aside.rest(self._tx, (run.contact_id, run.id), wake_at, defect)
         changes.drop(run)
         decision = Decision(
             run.state, run.phase, run.step, wake_at, run.due_at, "defect", run.branch, run.outcome,

@@ -39,7 +39,6 @@ from kaskad.providers.base import Account, Capabilities, Provider, limits_of
 from kaskad.providers.desk import Desk, plan_of
 from kaskad.store.courses import Noted
 from kaskad.store.holds import Held
-from kaskad.store.runs import RunKey
 
 _ALWAYS = (
     Kind.SENT.bit
@@ -179,7 +178,6 @@ class World:
         self.merges = False  # contacts were merged: what comes in may tell of one that is no more
         self.moving: tuple[Sequence[Run], ...] = ()  # the runs that the last tick has moved, or failed at
         self.resting: dict[Part, int] = {}  # until when: a defect of ours
-        self.runs_set_aside: dict[RunKey, tuple[int, str]] = {}  # until when, and why: a defect of ours
         self.entries_set_aside = 0  # of the inbox: their contacts' runs wait
         self.old_inbox = False  # timers go on although an entry of the inbox is older than they wait for
         self.known_inputs: dict[object, int] = {}

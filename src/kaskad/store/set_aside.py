@@ -75,6 +75,36 @@ def drop(tx: Transaction, number: int) -> bool:
     return bool(tx.run("drop_entry", id=number))
 
 
+class Resting(Struct, frozen=True):
+    """What a defect lets rest until then: a run (`step` -1), the clicks and openings of a message, or a part
+    of the work, which is named."""
+
+    contact_id: int
+    run_id: int
+    step: int
+    part: str
+    until_at: int
+    defect: str
+
+    @property
+    def what(self) -> str:
+        """`run`, `hits`, or the name of the part."""
+        return self.part or ("hits" if self.step >= 0 else "run")
+
+
+def rest(
+    tx: Transaction, key: RunKey, until: int, defect: str, *, step: int = -1, part: str = ""
+) -> None:  # fmt: skip
+    """Note that something rests, for people to see."""
+    where = {"contact_id": key[0], "run_id": key[1], "step": step, "part": part}
+    tx.run("put_resting", **where, until=until, defect=defect)
+
+
+def resting(tx: Transaction, now: int, limit: int) -> list[Resting]:
+    """Return what rests now, in whichever process; what began last comes first."""
+    return [Resting(*row) for row in tx.all("resting", now=now, limit=limit)]
+
+
 def put_off(tx: Transaction, keys: Collection[RunKey], again_at: int) -> None:
     """Let live runs, and their messages that wait for their turn, alone until then."""
     tx.many("put_off_runs", [(*key, again_at) for key in sorted(keys)])

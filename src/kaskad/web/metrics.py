@@ -24,6 +24,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from kaskad.actions.alarms import MOST_RESTING
 from kaskad.actions.office import Office
 from kaskad.analytics.courses import messages, standings
 from kaskad.domain.course import Leg
@@ -102,6 +103,10 @@ class Metrics(Collector):
         yield _gauge(
             "kaskad_inbox_set_aside", "Told to us and not to be applied, because of a defect.",
             set_aside.count(tx),
+        )  # fmt: skip
+        yield _gauge(
+            "kaskad_resting", "What rests for an hour, because of a defect: runs, clicks, parts.",
+            len(set_aside.resting(tx, now, MOST_RESTING)),
         )  # fmt: skip
         due = [row[0] for row in (tx.one("next_wake_at", since=0), tx.one("next_guard_at", now=now)) if row]
         late_s = max([_age_s(now, at) for at in due], default=0.0)

@@ -68,3 +68,19 @@ SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::integer[]
 -- A defect keeps the hits of a message from being judged: they are judged later.
 UPDATE hits SET judge_at = :again_at
  WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step AND judge_at <= :now;
+
+-- name: put_resting
+INSERT INTO resting (contact_id, run_id, step, part, until_at, defect) VALUES (:contact_id, :run_id, :step, :part, :until, :defect)
+ON CONFLICT (contact_id, run_id, step, part) DO UPDATE SET until_at = excluded.until_at, defect = excluded.defect;
+
+-- name: resting
+-- A run that somebody has let go on meanwhile rests no longer.
+SELECT s.contact_id, s.run_id, s.step, s.part, s.until_at, s.defect FROM resting s
+ WHERE s.until_at > :now
+   AND (s.step >= 0 OR s.part <> '' OR EXISTS (
+        SELECT 1 FROM runs r WHERE r.contact_id = s.contact_id AND r.id = s.run_id AND r.outcome IS NULL
+                               AND r.wake_at = s.until_at))
+ ORDER BY s.until_at DESC, s.contact_id, s.run_id LIMIT :limit;
+
+-- name: drop_rested
+DELETE FROM resting WHERE until_at <= :now;

@@ -125,20 +125,20 @@ def _of_all(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
         case "runs_set_aside":
             count = int(each.name)
             text = look.words.ngettext(
-                "%(num)s run cannot be moved, because of a defect in Kaskad (%(why)s): it is tried again "
-                "every hour; the server's log names it.",
-                "%(num)s runs cannot be moved, because of a defect in Kaskad (%(why)s): they are tried again "
-                "every hour; the server's log names them.", count,
+                "%(num)s run cannot be moved, or its clicks cannot be judged, because of a defect in Kaskad "
+                "(%(why)s): it is tried again every hour.",
+                "%(num)s runs cannot be moved, or their clicks cannot be judged, because of a defect in "
+                "Kaskad (%(why)s): they are tried again every hour.", count,
             ) % {"num": look.n(count), "why": each.detail}  # fmt: skip
-            yield ShownAlarm("bad", text)
+            yield ShownAlarm("bad", text, page(each.kind, each.name), look._("Health"))
         case "entries_rest":
             text = look._("Nobody enters by launches or dates for now, because of a defect in Kaskad: it is "
-                          "tried again every hour; the server's log tells more.")  # fmt: skip
-            yield ShownAlarm("bad", text)
+                          "tried again every hour; %(why)s.", why=each.detail)  # fmt: skip
+            yield ShownAlarm("bad", text, page(each.kind, each.name), look._("Health"))
         case "counting_rests":
             text = look._("Figures are not counted and nothing is tidied up for now, because of a defect in "
-                          "Kaskad: it is tried again every hour; the server's log tells more.")  # fmt: skip
-            yield ShownAlarm("warn", text)
+                          "Kaskad: it is tried again every hour; %(why)s.", why=each.detail)  # fmt: skip
+            yield ShownAlarm("warn", text, page(each.kind, each.name), look._("Health"))
         case "webhook":
             text = look._("Webhook %(number)s does not take what it is told: %(why)s",
                           number=each.name, why=look.told(each.detail))  # fmt: skip

@@ -13,7 +13,7 @@ from kaskad.web.auth import InOffice
 from kaskad.web.local import database_file
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import Visitor, go, render
-from kaskad.web.pages.words import HAPPENED
+from kaskad.web.pages.words import HAPPENED, RESTING
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Manager = Annotated[Visitor, needs("settings:write")]
@@ -34,6 +34,8 @@ def health(office: InOffice, request: Request, seen: Manager, look: str = "") ->
         sqlite=database_file(settings) is not None, now=office.now(),
         problems=sum(each.level != "ok" for each in found or []),
         aside=set_aside.listing(office, limit=ROWS), aside_count=set_aside.count(office),
+        resting=set_aside.resting(office, ROWS),
+        rests={word: told._(said) for word, said in RESTING.items()},
         kinds={word: told._(said) for word, said in HAPPENED.items()},
     )  # fmt: skip
 

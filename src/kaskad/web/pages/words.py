@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from kaskad.web.pages.i18n import N_
 
+RESTING = {
+    "run": N_("A run"),
+    "hits": N_("Clicks and openings"),
+    "entries": N_("Entries by launches and dates"),
+    "spare": N_("Housekeeping and counting"),
+}
 CASCADES = {
     "draft": N_("draft"),
     "active": N_("active"),
