@@ -203,9 +203,7 @@ def somebody_is_erased(life: Life) -> None:
     if len(life.people) > 1:
         who = life.people.pop(life.draw.randrange(len(life.people)))
         erasure.erase(life.office, f"con_{who}", "test")
-        life.told = [
-            one for one in life.told if life.whom(one) != who
-        ]  # what has lost its number is new once more
+        life.erased.add(who)
         life.takes_no_advertising(who, list(Channel))
         life.works()
 
