@@ -204,3 +204,22 @@ def test_a_worker_moves_runs_on_postgresql_and_ends_in_order(tmp_path, postgres)
 def _waiting(db):
     with db.read() as tx:
         return tx.one("metric_inbox")[0]
+
+
+def test_another_secret_key_takes_the_place_of_the_old_one(home, monkeypatch, capsys):
+    new, old = "n" * 40, load().secret_key
+    monkeypatch.setenv("FISH", "swordfish")
+    mail = ["mail", "--provider", "smtp", "--set", "host=127.0.0.1", "--set", "sender=shop@example.org"]
+    assert run(["account", "add", *mail, "--secret", "password=$FISH"]) == 0
+    monkeypatch.setenv("KASKAD_SECRET_KEY", f"{new},{old}")
+    with serving(replace(load(), listen="127.0.0.1:0"), "kaskad serve"):
+        assert run(["db", "renew-secrets"]) == 1
+        assert "in use by kaskad serve" in capsys.readouterr().err
+    assert run(["db", "renew-secrets"]) == 0
+    assert "3 secrets are written under the first key" in capsys.readouterr().out
+    monkeypatch.setenv("KASKAD_SECRET_KEY", new)
+    assert run(["account", "list"]) == 0
+    assert "mail" in capsys.readouterr().out
+    monkeypatch.setenv("KASKAD_SECRET_KEY", old)
+    assert run(["account", "list"]) == 1
+    assert "encrypted under another key" in capsys.readouterr().err

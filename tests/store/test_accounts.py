@@ -1,10 +1,7 @@
 """Accounts keep their secrets to themselves."""
 
-import pytest
-
-from kaskad.domain.errors import StoreError
 from kaskad.domain.terms import Channel
-from kaskad.store.accounts import Account, all_accounts, rotate_secrets, save
+from kaskad.store.accounts import Account, all_accounts, save
 from kaskad.store.db import Database
 from kaskad.store.vault import Vault
 
@@ -42,16 +39,6 @@ def test_no_secret_is_kept_readable_or_printed(db: Database) -> None:
         save(tx, VAULT, SMTP)
         assert not any(b"swordfish" in str(row).encode() for row in tx.all("accounts"))
         assert "swordfish" not in repr(all_accounts(tx, VAULT))
-
-
-def test_secrets_follow_a_change_of_the_key(db: Database) -> None:
-    new = "n" * 32
-    with db.write() as tx:
-        save(tx, VAULT, SMTP)
-        assert rotate_secrets(tx, Vault([new, "k" * 32])) == 1
-        assert all_accounts(tx, Vault([new]))[0].secrets == {"password": "swordfish"}
-        with pytest.raises(StoreError, match="another key"):
-            all_accounts(tx, VAULT)
 
 
 def test_accounts_of_a_channel_come_in_the_order_of_their_priority(db: Database) -> None:

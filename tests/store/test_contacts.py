@@ -10,8 +10,7 @@ from kaskad.domain.terms import Channel
 from kaskad.store.contacts import Address, Consent, Contact, mark_invalid, upsert
 from kaskad.store.db import Database, Transaction
 from kaskad.store.segment_blocks import BLOCK
-from kaskad.store.suppressions import hash_key, rotate_hash_key, suppress
-from kaskad.store.vault import Vault
+from kaskad.store.suppressions import suppress
 
 KEY = b"k" * 32
 NOW = 1_700_000_000_000
@@ -132,15 +131,6 @@ def test_consents_are_appended_and_an_import_may_be_repeated(db: Database) -> No
         upsert(tx, KEY, [Contact(addresses=[MAIL], consents=[Consent(granted=True, at=7)])], NOW)
         rows = sorted(tx.among("look_consents", [one]), key=lambda row: int(row[5]))
     assert [(row[1], row[5], row[7]) for row in rows] == [(1, 5, 1), (1, 7, 0), (0, 9, 0)]
-
-
-def test_the_key_of_the_stop_list_survives_a_change_of_the_vaults_key(db: Database) -> None:
-    old, new = "o" * 32, "n" * 32
-    with db.write() as tx:
-        key = hash_key(tx, Vault([old]))
-        assert hash_key(tx, Vault([old])) == key
-        rotate_hash_key(tx, Vault([new, old]))
-        assert hash_key(tx, Vault([new])) == key
 
 
 addresses = st.builds(

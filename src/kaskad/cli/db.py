@@ -1,4 +1,4 @@
-"""`kaskad db`: the database itself: upgrade, backup, restore, check."""
+"""`kaskad db`: the database itself: upgrade, backup, restore, check, renew secrets."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    group = typer.Typer(help="The database: upgrade, backup, restore, check.", no_args_is_help=True)
+    group = typer.Typer(
+        help="The database: upgrade, backup, restore, check, renew secrets.", no_args_is_help=True
+    )
     group.command("upgrade")(upgrade)
     group.command("backup")(backup)
     group.command("restore")(restore)
     group.command("check")(check)
+    group.command("renew-secrets")(renew_secrets)
     app.add_typer(group, name="db")
 
 
@@ -124,6 +127,28 @@ def check(db: DB = "", as_json: JSON = False) -> None:
         typer.echo(f"{file} is whole.")
     if found:
         raise typer.Exit(1)
+
+
+def renew_secrets(db: DB = "", as_json: JSON = False) -> None:
+    """Write all secrets under the first key of `secret_key`, and the others can go; stop the server first."""
+    from kaskad.cli.client import chosen
+    from kaskad.cli.screens.output import say
+    from kaskad.store import sealed
+    from kaskad.store.db import open_database
+    from kaskad.store.vault import key_file, open_vault
+
+    settings = chosen(db)
+    _must_exist(settings)
+    vault = open_vault(settings.secret_key, key_file(settings.database))
+    opened = open_database(settings.database)
+    try:
+        with opened.hold("kaskad db renew-secrets"), opened.write() as tx:
+            count = sealed.renew(tx, vault)
+    finally:
+        opened.close()
+    where = "secret_key" if settings.secret_key else str(key_file(settings.database))
+    say(as_json, {"database": opened.name, "secrets": count},
+        f"{count:,} secrets are written under the first key: take the others out of {where}.")  # fmt: skip
 
 
 def _must_exist(settings: Settings) -> Path | None:

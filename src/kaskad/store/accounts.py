@@ -70,14 +70,6 @@ def enable(tx: Transaction, name: str, enabled: bool) -> None:
     tx.run("enable_account", name=name, enabled=int(enabled))
 
 
-def rotate_secrets(tx: Transaction, vault: Vault) -> int:
-    """Write all secrets anew under the vault's first key; return how many accounts have some."""
-    rows = tx.all("live_accounts")
-    for row in rows:
-        tx.run("put_account_secrets", id=row[0], secrets=vault.rotate(row[5]))
-    return len(rows)
-
-
 def _account(row: Row, vault: Vault) -> Account:
     return Account(
         id=row[0],

@@ -13,9 +13,9 @@ from kaskad.domain.address import covering
 from kaskad.domain.terms import Channel
 from kaskad.store import settings
 from kaskad.store.db import Transaction
+from kaskad.store.sealed import HASHING
 from kaskad.store.vault import Vault, keyed_hash
 
-SETTING = "suppression_key"
 SUPPRESSED = 2  # health of an address
 _PHONE = (Channel.SMS, Channel.ROBOT_CALL, Channel.AGENT_CALL)  # one number: a stop to one of them is for all
 _KINDS = {channel.code: "phone" if channel in _PHONE else channel.value for channel in Channel}
@@ -29,15 +29,8 @@ AddressKey = tuple[Channel, str]
 def hash_key(tx: Transaction, vault: Vault) -> bytes:
     """Return the key of the hashes, made at first use; it stays the same when the vault's keys change."""
     fresh = vault.encrypt(base64.b64encode(secrets.token_bytes(32)).decode()).decode()
-    token = settings.put_first(tx, SETTING, fresh, str)
+    token = settings.put_first(tx, HASHING, fresh, str)
     return base64.b64decode(vault.decrypt(token.encode(), str))
-
-
-def rotate_hash_key(tx: Transaction, vault: Vault) -> None:
-    """Write the key anew under the vault's first key."""
-    token = settings.get(tx, SETTING, str)
-    if token is not None:
-        settings.put(tx, SETTING, vault.rotate(token.encode()).decode())
 
 
 def suppress(tx: Transaction, key: bytes, addresses: Iterable[AddressKey], reason: str, at: int) -> int:

@@ -41,13 +41,13 @@ from kaskad.providers import PROVIDERS
 from kaskad.store import settings as setting_store
 from kaskad.store.db import Database, Transaction, open_database
 from kaskad.store.migrate import upgrade
+from kaskad.store.sealed import SIGNING
 from kaskad.store.vault import Vault, key_file, open_vault
 from kaskad.web.local import database_file, found_at
 
 if TYPE_CHECKING:
     from kaskad.web.app import Front
 
-SIGNING = "signing_key"
 AHEAD = "clock"  # how far a database's time has come that was run faster than the world
 _GUARD_MS = 90_000
 PATIENCE_S = 2.0  # of a server with whoever holds the file: most are commands that take no longer
