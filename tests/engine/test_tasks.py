@@ -296,6 +296,22 @@ def test_a_stop_elsewhere_withdraws_the_task_of_a_run_that_goes_on(either):
     assert stage.states(ann)["agent"] == "rejected" and stage.states(ann)["letter"] == "sent"
 
 
+def test_a_stop_beside_what_the_agent_says_keeps_both(either):
+    stage = desk(either)
+    ann = person(stage)
+    stage.passes("2h")
+    task, now = called(stage), stage.clock.now()
+    ended = stage.engine.write(
+        lambda tx: agents.close(tx, stage.world, task.key, "eva", Disposition.NO_ANSWER, now)
+    )
+    told = json.encode({"scope": "channel", "channel": Channel.ROBOT_CALL.code}).decode()
+    stage.deliver(arrivals=[Arrival(ann, 0, -1, Kind.UNSUBSCRIBED.value, "crm", now, told)])
+    assert ended.result().no is None and tasks(stage)[0].state == TaskState.WITHDRAWN.code
+    (mask,) = rows(either, f"SELECT mask FROM messages WHERE contact_id = {ann} AND step = 1")[0]
+    assert mask & Kind.NO_ANSWER.bit and mask & Kind.REJECTED.bit
+    assert stage.states(ann)["agent"] == "rejected" and stage.states(ann)["letter"] == "sent"
+
+
 @pytest.mark.parametrize("moves", [True, False])
 def test_a_stop_beside_what_another_message_cost_withdraws_the_task_too(either, moves):
     """Both are told in one webhook, or wait in the inbox together."""

@@ -98,6 +98,7 @@ def apply_arrivals(
     ended = refusals.apply(tx, changes)
     refusing = refusals.contacts if world.desks else ()
     if refusing and (unwanted := tasks.unwanted(tx, world, refusing, now)):
+        changes.flush_facts(tx)  # what is told of their messages already: these are read anew
         facts.apply(unwanted)
     applied.touched |= facts.touched | ended
     applied.news = facts.news
