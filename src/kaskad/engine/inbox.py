@@ -232,12 +232,13 @@ class _MessageFacts:
         known = (arrival.kind, arrival.event) in failures
         return known or (bool(failures) and row[8] is not None and arrival.at < row[8])
 
-    def _is_known(self, arrival: Arrival, row: Row) -> bool:
-        """Say whether it is told again: what it costs may have been told otherwise since."""
+    def _cost_is_known(self, arrival: Arrival, row: Row) -> bool:
+        """Say whether its cost is told again: it may have been told otherwise since."""
         if not int(row[5]) >> arrival.kind & 1:
             return False
         facts = self._tx.all("facts_of_run", contact_id=arrival.contact_id, run_id=arrival.run_id)
-        return (arrival.step, arrival.kind, arrival.event) in {fact[:3] for fact in facts}
+        same = (arrival.step, arrival.kind, arrival.event)
+        return any(fact[:3] == same and "cost" in _decode(fact[4] or "{}") for fact in facts)
 
     def _special(self, arrival: Arrival, row: Row) -> int:
         """Take what a fact tells besides itself: price, reason, words, a key; return the bit that it adds."""
@@ -245,7 +246,7 @@ class _MessageFacts:
         more = _decode(arrival.value) if arrival.value else {}
         cost = more.get("cost")
         known = self._costs.get(key, row[6])
-        if isinstance(cost, int) and cost != known and not self._is_known(arrival, row):
+        if isinstance(cost, int) and cost != known and not self._cost_is_known(arrival, row):
             self._costs[key] = cost
         if arrival.kind in _SOFT and more.get("reason") == Reason.TRANSIENT.value:
             self._softened.append((key, arrival.at))
