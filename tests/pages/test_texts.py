@@ -42,8 +42,8 @@ def test_no_share_in_russian_breaks_its_text_or_shows_two_signs():
         forms = [message.string] if isinstance(message.id, str) else list(message.string)
         if PLACES.search(english) or "%%" in english:
             assert all(form % Anything() for form in forms), message.id
-        elif "%" not in english:  # said as it stands
-            assert not any("%%" in form for form in forms), message.id
+        elif "%" not in english:  # templates format it, the rest of the program says it as it stands
+            assert not any("%" in re.sub("{%|%}", "", form) for form in forms), message.id
 
 
 def test_what_is_worded_stands_where_its_russian_is_looked_for():
