@@ -345,3 +345,25 @@ def test_a_voice_that_cannot_speak_is_told(pbx, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(Path("/nonexistent")))
     _, end = played(pbx, lambda kaskad: kaskad.call("Текст"), sounds=str(tmp_path))
     assert end.reason is Reason.AUTH and "espeak-ng" in end.detail and not list(tmp_path.iterdir())
+
+
+def test_a_call_is_hung_up_though_the_first_request_met_a_lost_connection(pbx, monkeypatch):
+    monkeypatch.setattr(ari, "AGAIN_S", 0.05)
+
+    async def play(kaskad):
+        lost, post = [], kaskad.transport._http.post
+
+        async def breaking(request, timeout_s):
+            if request.method == "DELETE" and "/channels/" in request.url and not lost:
+                lost.append(request)
+                raise SendError(Reason.TRANSIENT, "the connection was lost")
+            return await post(request, timeout_s)
+
+        monkeypatch.setattr(kaskad.transport._http, "post", breaking)
+        await kaskad.call()
+        await kaskad.does("answer")
+        await kaskad.until(lambda: pbx.phones[0].calls[-1].listening)
+        await kaskad.does("9")
+        await kaskad.until(lambda: pbx.phones[0].calls[-1].status == "completed", 20)
+
+    played(pbx, play)

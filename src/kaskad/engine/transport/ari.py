@@ -36,7 +36,8 @@ REPLACED_S = 60.0  # another process has taken the application over: it hears, w
 REQUEST_S = 10.0
 STRAYS_S = 15.0  # a call that was just taken is told of after its dialplan has judged who took it
 SPEAK_S = 30.0
-AGAIN_S = 1.0  # between offers of what could not be kept
+AGAIN_S = 1.0  # between offers of what could not be kept, and requests about a call that failed
+ASKED = 3  # so often for the same about a call
 SPOKEN_KEPT_S = 30 * 86_400  # of a spoken text that no call has used since
 SWEEP_S = 6 * 3_600.0
 _OURS = re.compile(r"[0-9a-f]{32}\.(?:wav|txt)").fullmatch
@@ -228,12 +229,19 @@ class _Line:
             await self._ask(request)
 
     async def _ask(self, request: Request) -> None:
-        """Ask Asterisk for something about a call; a call that has ended meanwhile answers 404."""
-        try:
-            response = await self._http.post(request, REQUEST_S)
-        except SendError as error:
-            log.warning("asterisk was not reached", account=self.account.name, why=error.detail)
-            return
+        """Ask Asterisk for something about a call; a call that has ended meanwhile answers 404.
+
+        Where it is not reached it is asked again: nothing else would end the call before its limit.
+        """
+        for tries in range(1, ASKED + 1):
+            try:
+                response = await self._http.post(request, REQUEST_S)
+                break
+            except SendError as error:
+                log.warning("asterisk was not reached", account=self.account.name, why=error.detail)
+                if tries == ASKED:
+                    return
+            await asyncio.sleep(AGAIN_S)
         if not response.ok and response.status != 404:
             log.warning("asterisk refused", account=self.account.name, status=response.status)
 
