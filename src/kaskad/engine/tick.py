@@ -19,7 +19,7 @@ from kaskad.engine.current import current
 from kaskad.engine.dated import dated
 from kaskad.engine.enrol import broadcast, enrol
 from kaskad.engine.hits import judge_hits
-from kaskad.engine.inbox import apply_arrivals
+from kaskad.engine.inbox import Applied, apply_arrivals
 from kaskad.engine.merging import forward
 from kaskad.engine.move import move
 from kaskad.engine.parcel import Parcel, Result
@@ -100,11 +100,7 @@ def tick(
     applied.touched |= enrol(tx, world, applied.requests, now)
     if closing:
         concerned = touched | applied.touched | changes.not_begun()
-        run_store.wake(tx, concerned, now)
-        ended = run_store.ended(tx, concerned)
-        moved = move(tx, world, ended, now, timers=False, told=changes.told, news=applied.news, sums=sums)
-        changes.flush_last(tx)
-        return Ticked([], moved.decided, len(arrivals), False, sums)
+        return Ticked([], _close(tx, world, changes, concerned, applied, now), len(arrivals), False, sums)
     if only is None and not world.rests(Part.ENTRIES, now):
         applied.touched |= enrol(tx, world, [*broadcast(tx, world, now), *dated(tx, world, now)], now)
 
@@ -120,6 +116,17 @@ def tick(
     )  # fmt: skip
     changes.flush_last(tx)
     return Ticked(moved.parcels, moved.decided, len(arrivals), moved.more or backlog, sums)
+
+
+def _close(
+    tx: Transaction, world: World, changes: Changes, concerned: Collection[RunKey], applied: Applied, now: int
+) -> int:  # fmt: skip
+    """Let live runs be the first of the next start, and decide about ended ones; return about how many."""
+    run_store.wake(tx, concerned, now)
+    ended = run_store.ended(tx, concerned)
+    moved = move(tx, world, ended, now, timers=False, told=changes.told, news=applied.news, sums=changes.sums)
+    changes.flush_last(tx)
+    return moved.decided
 
 
 def _keep(tx: Transaction, world: World, deliveries: Sequence[Delivery], now: int) -> Ticked:
