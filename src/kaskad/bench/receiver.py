@@ -12,14 +12,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, cast
+from typing import IO
 
-import httptools
-
+from kaskad.bench.target import TAKEN, Answering
 from kaskad.domain.errors import Unavailable
 from kaskad.engine.process import new_loop
-
-_TAKEN = b'HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"status":"sent"}'
 
 Note = tuple[int, str]  # when a message came, and its key
 
@@ -55,33 +52,15 @@ def receiver() -> Iterator[Receiver]:
         process.wait()
 
 
-class Taking(asyncio.Protocol):
-    """One connection."""
-
-    def __init__(self, notes: list[Note]) -> None:
-        self._notes = notes
-        self._parser = httptools.HttpRequestParser(self)
-        self._key = ""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.WriteTransport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._parser.feed_data(data)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if name.lower() == b"x-cascade-id":
-            self._key = value.decode("ascii")
-
-    def on_message_complete(self) -> None:
-        self._notes.append((time.time_ns() // 1_000_000, self._key))
-        self._transport.write(_TAKEN)
-
-
 async def serve(commands: IO[bytes], out: IO[bytes]) -> None:
     """Listen until the input ends, then say what has come."""
     loop, notes = asyncio.get_running_loop(), list[Note]()
-    server = await loop.create_server(lambda: Taking(notes), "127.0.0.1", 0, backlog=4096)
+
+    def answer(key: str) -> bytes:
+        notes.append((time.time_ns() // 1_000_000, key))
+        return TAKEN
+
+    server = await loop.create_server(lambda: Answering(answer), "127.0.0.1", 0, backlog=4096)
     out.write(f"{server.sockets[0].getsockname()[1]}\n".encode())
     out.flush()
     await loop.run_in_executor(None, commands.read)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -97,13 +97,16 @@ def _answer(status: str, body: str) -> bytes:
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
-class Answering(asyncio.Protocol):
-    """Answers each request of one connection."""
+TAKEN = _answer("200 OK", _TAKEN)
 
-    def __init__(self, failing: Sequence[int]) -> None:
-        self._failing = failing
+
+class Answering(asyncio.Protocol):
+    """Answers each request of one connection, by the key that names its message."""
+
+    def __init__(self, answer: Callable[[str], bytes]) -> None:
+        self._answer = answer
         self._parser = httptools.HttpRequestParser(self)
-        self._id = ""
+        self._key = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.WriteTransport, transport)
@@ -113,18 +116,22 @@ class Answering(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if name.lower() == b"x-cascade-id":
-            self._id = value.decode("ascii")
+            self._key = value.decode("ascii")
 
     def on_message_complete(self) -> None:
-        contact_id, _, step = self._id.split(":")
-        refused = int(contact_id) % ONE_FAILS_IN == self._failing[int(step)]
-        self._transport.write(_answer("422 Refused", _REFUSED) if refused else _answer("200 OK", _TAKEN))
+        self._transport.write(self._answer(self._key))
 
 
 async def serve(port: int, failing: Sequence[int]) -> None:
     """Listen until the process is ended."""
+
+    def answer(key: str) -> bytes:
+        contact_id, _, step = key.split(":")
+        refused = int(contact_id) % ONE_FAILS_IN == failing[int(step)]
+        return _answer("422 Refused", _REFUSED) if refused else TAKEN
+
     server = await asyncio.get_running_loop().create_server(
-        lambda: Answering(failing), "127.0.0.1", port, backlog=4096
+        lambda: Answering(answer), "127.0.0.1", port, backlog=4096
     )
     await server.serve_forever()
 
