@@ -257,6 +257,34 @@ def test_who_dies_between_an_alarm_and_telling_it_tells_it_later_and_each_day_th
         alarm_book.put_ways(office, [Way("nobody", "x"), Way("email", "no address")])
 
 
+def test_a_way_that_fails_of_a_defect_waits_as_one_that_is_down_and_keeps_nobody_from_being_told(stage):
+    office = directly(stage)
+    alarm_book.put_ways(office, [Way("email", "ops@example.org"), Way("telegram", "77")])
+    told = []
+
+    def send(account, outgoing, clock):
+        told.append(account.name)
+        if account.name == "email":
+            raise KeyError("ops@example.org")
+        return Trial(accepted=True, took_ms=1)
+
+    stage.cascade(CASCADE.replace("guard: {bounces: 4%, then: pause}", "guard: {bounces: 4%, then: tell}"))
+    let_in(stage, "bad", 12, 12)
+    guards.watch(office)
+    alarm_book.sync(office)
+    alarm_book.tell(office, send)
+    assert set(told) == {"email", "telegram"}
+    failed = told.count("email")
+    stage.clock.at += alarm_book.RETRY_MS[0]
+    alarm_book.tell(office, send)
+    assert told.count("email") == 2 * failed
+    stage.clock.at += alarm_book.LEASE_MS
+    alarm_book.tell(office, send)
+    assert told.count("email") == 2 * failed, "the next attempt is later than the lease ends"
+    mails = [one for book in alarm_book.listing(office, before=2**60, limit=9) for one in book.told]
+    assert {one.answer for one in mails if one.account == "email"} == {"a defect: KeyError"}
+
+
 def test_an_account_beyond_a_bound_is_held_whatever_cascade_it_was(stage):
     office = directly(stage)
     stage.cascade(CASCADE.replace("4%", "0%"))  # this cascade does not watch bounces itself

@@ -149,6 +149,9 @@ def tell(office: Office, send: Send = send_out, in_russian: Callable[[str], str]
             trial = send(to_send_by(account), _outgoing(office, account, one, in_russian, now), office.now)
         except KaskadError as error:
             trial = Trial(None, 0, detail=str(error))
+        except Exception as error:  # a defect of one way: it is asked again as often as one that is down
+            log.exception("alarm not told: a defect", account=one.account)
+            trial = Trial(None, 0, detail=f"a defect: {type(error).__name__}")
         again = RETRY_MS[one.attempts] if one.attempts < len(RETRY_MS) else None
         if trial.accepted:
             _end(office, one, "told", None)
