@@ -406,3 +406,17 @@ def test_a_part_of_the_work_that_fails_rests_and_people_are_written_to(db, monke
     monkeypatch.undo()
     stage.passes("1h")
     assert not stage.world.rests(part, stage.clock.now())
+
+
+def test_a_run_whose_message_is_under_way_keeps_its_guard(either, monkeypatch):
+    stage = Stage(either)
+    stage.cascade(CASCADE)
+    stage.answer = lambda parcel: None
+    ann = stage.person("ann")
+    stage.event(ann, "joined")
+    with monkeypatch.context() as failing:
+        fail_at(failing, "flush", stage, ann)
+        stage.receipt(ann, Kind.CLICKED)  # it cannot be moved by what is told
+    assert stage.outcome(ann) is None
+    stage.passes("2m")
+    assert stage.outcome(ann) == "responded", "not after an hour"

@@ -161,7 +161,7 @@ class Containment:
         def aside(key: RunKey, defect: str) -> None:
             log.error("run set aside: a defect", run=run_text(*key), error=defect)
             with self._db.write() as tx:
-                set_aside.put_off(tx, [key], now + DEFECT_MS)
+                set_aside.put_off(tx, [key], now, now + DEFECT_MS)
                 set_aside.rest(tx, key, now + DEFECT_MS, defect)
             stuck.append(key)
 

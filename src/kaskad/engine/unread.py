@@ -39,7 +39,8 @@ def note(world: World, slug: str, row: VersionRow, error: Exception) -> Unread:
 def without(tx: Transaction, world: World, runs: Sequence[Run], now: int) -> list[Run]:
     """Return the runs whose version reads; the others wait, those that are live until they are looked at."""
     waiting = [run for run in runs if run.version_id in world.unread]
-    set_aside.put_off(tx, [(r.contact_id, r.id) for r in waiting if r.outcome is None], now + LOOK_MS)
+    live = [(run.contact_id, run.id) for run in waiting if run.outcome is None]
+    set_aside.put_off(tx, live, now, now + LOOK_MS)
     return [run for run in runs if run.version_id not in world.unread]
 
 

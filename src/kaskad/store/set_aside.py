@@ -105,9 +105,9 @@ def resting(tx: Transaction, now: int, limit: int) -> list[Resting]:
     return [Resting(*row) for row in tx.all("resting", now=now, limit=limit)]
 
 
-def put_off(tx: Transaction, keys: Collection[RunKey], again_at: int) -> None:
-    """Let live runs, and their messages that wait for their turn, alone until then."""
-    tx.many("put_off_runs", [(*key, again_at) for key in sorted(keys)])
+def put_off(tx: Transaction, keys: Collection[RunKey], now: int, again_at: int) -> None:
+    """Let live runs, and their messages that wait for their turn, alone until `again_at`."""
+    tx.many("put_off_runs", [(*key, again_at, now) for key in sorted(keys)])
     put_off_messages(tx, keys, again_at)
 
 

@@ -31,15 +31,18 @@ DELETE FROM inbox WHERE set_aside_at IS NOT NULL AND id = :id;
 SELECT id, contact_id, kind FROM inbox WHERE set_aside_at IS NULL ORDER BY id LIMIT :limit;
 
 -- name: put_off_runs (sqlite)
--- A defect stops them: they are looked at again later.
+-- A defect stops them: they are looked at again later. Those whose message is under way at c4 already wait: by their
+-- guard, which asks sooner what became of it.
 UPDATE runs SET wake_at = :c3, guard_at = NULL, seq = seq + 1
- WHERE contact_id = :c1 AND id = :c2 AND outcome IS NULL;
+ WHERE contact_id = :c1 AND id = :c2 AND outcome IS NULL AND (guard_at IS NULL OR guard_at <= :c4);
 
 -- name: put_off_runs (postgresql)
--- A defect stops them: they are looked at again later.
+-- A defect stops them: they are looked at again later. Those whose message is under way at c4 already wait: by their
+-- guard, which asks sooner what became of it.
 UPDATE runs r SET wake_at = k.again_at, guard_at = NULL, seq = r.seq + 1
-  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[]) AS k (contact_id, id, again_at)
- WHERE r.contact_id = k.contact_id AND r.id = k.id AND r.outcome IS NULL;
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::bigint[]) AS k (contact_id, id, again_at, now)
+ WHERE r.contact_id = k.contact_id AND r.id = k.id AND r.outcome IS NULL
+   AND (r.guard_at IS NULL OR r.guard_at <= k.now);
 
 -- name: put_off_queued (sqlite)
 -- And so are their messages that wait for their turn, which would come at once, and again.
