@@ -420,3 +420,26 @@ def test_a_run_whose_message_is_under_way_keeps_its_guard(either, monkeypatch):
     assert stage.outcome(ann) is None
     stage.passes("2m")
     assert stage.outcome(ann) == "responded", "not after an hour"
+
+
+def test_answers_that_are_noted_in_pieces_count_once_against_the_account(db, monkeypatch):
+    stage, people = started(db, 3)
+    breaker = stage.world.limits[stage.world.accounts_by_name["email"].id].breaker
+    people = [stage.person(f"q{n}") for n in range(3)]
+    stage.answer = lambda parcel: None
+    for who in people:
+        stage.event(who, "joined")
+    real = results._refuse
+
+    def failing(tx, world, changes, told, now):
+        if any(one.contact_id == people[0] for one in told):
+            raise KeyError("part")
+        real(tx, world, changes, told, now)
+
+    monkeypatch.setattr(results, "_refuse", failing)
+    now = stage.clock.now()
+    refusals = [refused(parcel, now, Reason.TRANSIENT) for parcel in stage.parcels[-3:]]
+    stage.engine.take_results(refusals)
+    stage.works()
+    assert breaker.open_until is None, "two failures were noted, and five open it"
+    assert sum(breaker.learnt()[1]) == 2

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection
 from datetime import UTC, datetime
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.domain.policy import DAY
 from kaskad.log import get_logger
@@ -47,6 +47,7 @@ class Holds:
         self.fresh: dict[int, Held] = {}  # of this tick: they count once it is committed
         self._tallies: dict[int, Tally] = {}
         self._suspects: set[int] = set()
+        self._before: dict[int, Tally | None] = {}  # the tallies that this tick has changed, as they were
 
     def sent(self, account_id: int, count: int, now: int) -> None:
         """Count mails that were taken, or refused at once."""
@@ -73,8 +74,14 @@ class Holds:
         return self.fresh
 
     def forget(self) -> None:
-        """Undo what a tick that was rolled back has noted; what it has counted stays."""
+        """Undo what a tick that was rolled back has noted: what it has counted comes again."""
         self.fresh.clear()
+        self._suspects.clear()
+        for account_id, tally in self._before.items():
+            del self._tallies[account_id]
+            if tally is not None:
+                self._tallies[account_id] = tally
+        self._before.clear()
 
     def committed(self) -> Collection[int]:
         """Take over what the tick has held; return those accounts."""
@@ -84,6 +91,7 @@ class Holds:
         fresh = list(self.fresh)
         self.fresh.clear()
         self._suspects.clear()
+        self._before.clear()
         return fresh
 
     def replace(self, held: dict[int, Held]) -> Collection[int]:
@@ -96,6 +104,8 @@ class Holds:
 
     def _tally(self, account_id: int, now: int) -> Tally:
         tally = self._tallies.get(account_id)
+        if account_id not in self._before:
+            self._before[account_id] = None if tally is None else structs.replace(tally)
         if tally is None or now - tally.since > DAY:
             tally = self._tallies[account_id] = Tally(now)
         return tally

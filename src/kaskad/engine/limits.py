@@ -6,6 +6,7 @@ Of two clocks these see the engine's; where it jumps back they wait, where it ju
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from hashlib import blake2b
 
 from kaskad.domain.terms import Reason
@@ -14,6 +15,8 @@ TOKEN = 1_000_000  # units in one token: rates of a thousandth a second stay who
 BASE_MS = 1_000
 CAP_MS = 15 * 60_000
 FAR = 1 << 60  # an instant that does not come
+Tries = tuple[int, tuple[bool, ...], int, bool, int | None]  # what a breaker has learnt
+Learnt = tuple[int, Tries]  # and until when nothing is to go
 
 
 class TokenBucket:
@@ -120,6 +123,16 @@ class Breaker:
         self._probing = False
         self.open_until = FAR
 
+    def learnt(self) -> Tries:
+        """Return what has been learnt so far."""
+        return self._row, tuple(self._recent), self._opened, self._probing, self.open_until
+
+    def restore(self, learnt: Tries) -> None:
+        """Forget what has been learnt since."""
+        self._row, recent, self._opened, self._probing, self.open_until = learnt
+        self._recent.clear()
+        self._recent.extend(recent)
+
     def resume(self) -> None:
         """Close what was held."""
         if self.open_until == FAR:
@@ -221,6 +234,15 @@ class AccountLimits:
         if retry_after_ms is not None and reason is not Reason.RATE_LIMITED:
             self.penalise(now + retry_after_ms)
 
+    def learnt(self) -> Learnt:
+        """Return what the ends of messages have taught so far."""
+        return self._until, self.breaker.learnt()
+
+    def restore(self, learnt: Learnt) -> None:
+        """Forget what they have taught since."""
+        self._until, tries = learnt
+        self.breaker.restore(tries)
+
     def accepted(self, now: int, count: int) -> None:
         """Free the slots of `count` messages that were taken."""
         self.release(count)
@@ -234,3 +256,31 @@ class AccountLimits:
             self._until if self._until > now else None,
         ]
         return max((at for at in instants if at is not None), default=None)
+
+
+class Lessons:
+    """What the answers of this tick have taught about accounts: forgotten with it, since they come again."""
+
+    def __init__(self, limits: Mapping[int, AccountLimits], down_since: dict[int, int]) -> None:
+        self._limits, self._down_since = limits, down_since
+        self._before: dict[int, tuple[Learnt, int | None]] = {}  # by account
+
+    def about(self, account_id: int) -> AccountLimits:
+        """Return the limits of an account, to learn from what has ended."""
+        limits = self._limits[account_id]
+        if account_id not in self._before:
+            self._before[account_id] = limits.learnt(), self._down_since.get(account_id)
+        return limits
+
+    def keep(self) -> None:
+        """Let what was learnt stay."""
+        self._before.clear()
+
+    def forget(self) -> None:
+        """Forget what was learnt since the last tick that was kept."""
+        for account_id, (learnt, since) in self._before.items():
+            self._limits[account_id].restore(learnt)
+            self._down_since.pop(account_id, None)
+            if since is not None:
+                self._down_since[account_id] = since
+        self._before.clear()

@@ -53,7 +53,7 @@ def apply_results(
     waiting: list[Row] = []
     accepted = Counter([result.account_id for result in results if result.reason is None])
     for account_id, count in accepted.items():
-        world.limits[account_id].accepted(now, count)
+        world.lessons.about(account_id).accepted(now, count)
         world.holds.sent(account_id, count, now)
         world.watch_breaker(account_id, now)
     costs: dict[MessageKey, int] = {}
@@ -78,7 +78,7 @@ def apply_results(
             continue
         touched.add((contact_id, run_id))
         refused.append(result)
-        world.limits[result.account_id].settle(now, result.reason, result.retry_after_ms)
+        world.lessons.about(result.account_id).settle(now, result.reason, result.retry_after_ms)
         world.watch_breaker(result.account_id, now)
         _judge_sender(world, result, now)
     if costs:

@@ -30,7 +30,7 @@ from kaskad.engine.available import Available, Members
 from kaskad.engine.backlog import Backlog
 from kaskad.engine.clock import Clock
 from kaskad.engine.holds import Holds
-from kaskad.engine.limits import AccountLimits, Breaker, TokenBucket
+from kaskad.engine.limits import AccountLimits, Breaker, Lessons, TokenBucket
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.spending import Spending
 from kaskad.engine.texts import Texts
@@ -174,6 +174,7 @@ class World:
         self.desks: dict[int, DeskPlan] = {}  # accounts whose messages become tasks of our own people
         self.retriable: frozenset[int] = frozenset()
         self.down_since: dict[int, int] = {}  # account -> since when its breaker has been open
+        self.lessons = Lessons(self.limits, self.down_since)
         self.holds = Holds()  # mail accounts that servers refuse for what they are
         self.merges = False  # contacts were merged: what comes in may tell of one that is no more
         self.moving: tuple[Sequence[Run], ...] = ()  # the runs that the last tick has moved, or failed at
@@ -441,6 +442,7 @@ class World:
         """Take over what a tick has changed besides the database."""
         if self.noted is not None:
             self.noted.committed()
+        self.lessons.keep()
         for account_id in self.holds.committed():
             self._hold(account_id, self.holds.held[account_id].at)
 
@@ -471,6 +473,7 @@ class World:
             limits.in_flight = self.under_way[account_id]
             limits.breaker.give_back()  # its probe has not left; at worst a second one goes
             self.has_queued(account_id, 0)
+        self.lessons.forget()
 
     def pace(self, moved: int, took_s: float) -> None:
         """Fit the next ticks to about TICK_S: short enough to hear reactions in, long enough to be cheap."""
