@@ -1,9 +1,11 @@
 """Cascades over HTTP: drafted with all their mistakes, checked, compared, activated, held and ended."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from kaskad.actions import launch_dates
 from kaskad.cli.root import run
 from kaskad.domain.terms import Channel
 from support.faults import until
@@ -161,6 +163,33 @@ def test_a_launch_reaches_its_list_and_the_report_counts_it(api, taker, capsys):
     shown = capsys.readouterr().out
     assert "people         entered ██" in shown and "short (sms)    sent " in shown
     assert "by the day of sending" not in shown, "one day is no course of time"
+
+
+def test_a_launch_at_a_date_waits_begins_and_is_told_of(api, taker):
+    put(api, "friday")
+    api.post("/cascades/friday/activate")
+    at = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%dT10:00")
+    begun = api.post("/cascades/friday/launch", {"list": "vip", "at": at})
+    assert (begun["size"], begun["begins_at"]) == (None, f"{at}:00Z")
+    (one,) = api.get("/cascades/friday/launches")["items"]
+    assert (one["id"], one["state"], one["at"], one["own_clock"]) == (begun["id"], "planned", at, False)
+    assert api.get("/cascades/friday/report")["launches"] == 0
+    place = f"/cascades/friday/launches/{begun['id']}"
+    changed = api.put(place, {"everybody": True, "at": at, "own_clock": True, "pace": "60/h"})
+    assert (changed["audience"], changed["own_clock"], changed["pace"]) == ("everybody", True, 60)
+    for wrong in ("", "2020-01-01T10:00", "soon", "2026-12-04T10:00+05:00"):
+        answer = api.call("PUT", place, {"list": "vip", "at": wrong})
+        assert answer.status_code == 422 and answer.json()["problems"][0]["pointer"] == "/at"
+    assert api.post(f"{place}/stop")["state"] == "stopped"
+    assert api.call("PUT", place, {"list": "vip", "at": at}).status_code == 409
+    soon = (datetime.now(UTC) + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%S")
+    api.post("/cascades/friday/launch", {"list": "vip", "at": soon})
+
+    def has_begun() -> bool:
+        launch_dates.go_on(api.service.office)
+        return api.get("/cascades/friday/report")["entered"] == 3
+
+    until(has_begun)
 
 
 def test_a_slow_launch_can_be_stopped(api, taker):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,20 @@ def told(capsys, *arguments: str, code: int = 0):
     capsys.readouterr()
     assert run([*arguments, "--json"]) == code
     return json.loads(capsys.readouterr().out)
+
+
+def test_a_launch_is_planned_changed_and_called_off(service, capsys):
+    said(capsys, "apply", "news.yaml", "--yes")
+    at = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%dT10:00")
+    assert "say when" in said(capsys, "launch", "news", "--list", "vip", "--own-clock", code=2)
+    assert "That time is over" in said(
+        capsys, "launch", "news", "--list", "vip", "--at", "2020-01-01T10:00", code=1
+    )
+    made = told(capsys, "launch", "news", "--list", "vip", "--at", at)
+    change = ("launch", "news", "--change", made["id"], "--list", "vip", "--at", at, "--own-clock")
+    assert f"{made['id']}: news begins at {at} by each person's own clock" in said(capsys, *change)
+    assert "nobody enters by it any more" in said(capsys, "launch", "news", "--stop", made["id"])
+    said(capsys, *change, code=1)
 
 
 def test_a_cascade_goes_from_file_to_report(service, capsys):

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import time
+from datetime import UTC, datetime, timedelta
 from threading import Event
 
 import pytest
@@ -121,6 +122,44 @@ def test_a_launch_shows_what_is_refused_before_it_begins(visit, opened):
     page.get_by_role("button", name="Launch for 1 person").click()
     page.wait_for_selector("text=Launched for 1 person.")
     until(lambda: opened.api.get("/cascades/late/report")["skips"].get("chat"))
+
+
+def test_a_launch_is_planned_changed_and_called_off(visit, opened):
+    at = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=3)
+    friday, later = (each.strftime("%Y-%m-%dT10:00") for each in (at, at + timedelta(days=1)))
+    looks = visit("marketer")
+    page = looks.goto("/cascades/news/launch")
+    page.get_by_label("Who enters").select_option("list vip")
+    page.get_by_label("When").fill("2020-01-01T10:00")
+    page.get_by_role("button", name="Show who that is").click()
+    page.get_by_role("button", name="Plan the launch").click()
+    page.wait_for_selector("text=That time is over by the clock of")
+    looks.wrong.clear()  # Chromium tells of every 422
+    page.get_by_label("When").fill(friday)
+    page.get_by_label("By whose clock").select_option("own")
+    page.get_by_role("button", name="Show who that is").click()
+    page.get_by_role("button", name="Plan the launch").click()
+    page.wait_for_selector("text=Planned: everybody enters when it is")
+    one = opened.api.get("/cascades/news/launches")["items"][0]
+    assert (one["state"], one["at"], one["own_clock"]) == ("planned", friday, True)
+    looks.shoot("planned launch")
+    for language, theme, width in (("ru", "dark", "phone"), ("ru", "light", "wide")):
+        seen = visit("marketer", language=language, theme=theme, width=width)
+        seen.goto("/cascades/news")
+        assert not seen.axe() and not seen.overflows()
+        seen.shoot(f"planned launch {language} {theme} {width}")
+    page.get_by_role("link", name="Change").click()
+    assert page.get_by_label("When").input_value() == friday
+    page.get_by_label("When").fill(later)
+    page.get_by_label("By whose clock").select_option("brand")
+    page.get_by_role("button", name="Show who that is").click()
+    page.get_by_role("button", name="Change the planned launch").click()
+    page.wait_for_selector("text=Planned: it begins")
+    changed = opened.api.get("/cascades/news/launches")["items"][0]
+    assert (changed["id"], changed["at"], changed["own_clock"]) == (one["id"], later, False)
+    page.get_by_role("button", name="Call off").click()
+    page.wait_for_selector("text=Nobody enters by this launch any more")
+    assert opened.api.get("/cascades/news/launches")["items"][0]["state"] == "stopped"
 
 
 def _cells_fold_whole(page):

@@ -78,6 +78,8 @@ STAYS = {
     "invites": _PERSON,
     "ip_ranges": _WRITTEN,
     "launches": _FIGURES,
+    "launch_dates": _FIGURES,
+    "launch_parts": _WORK,
     "mail_domains": "nobody's data while somebody has such an address; goes with the last who has",
     "merged_contacts": "links in old messages lead by it to the person",
     "messages": _FIGURES,

@@ -48,6 +48,7 @@ URGENT = (
     "entries_rest",
     "guard",
     "guard_step",
+    "launch_missed",
     "canary",
     "canary_version",
     "account_held",

@@ -23,6 +23,8 @@ WORDS: Mapping[str, tuple[str, str]] = {  # kind -> English, Russian
     "account_told": ("Account {name} is beyond a bound, and goes on",
                      "Аккаунт {name}: граница превышена, отправка идёт"),
     "canary": ("The canary of {name} was stopped", "Пробный запуск каскада {name} остановлен"),
+    "launch_missed": ("A launch of {name} did not begin at its date",
+                      "Запуск каскада {name} не начался в срок"),
     "canary_version": ("The canary of a new version was stopped: {name}",
                        "Проба новой версии остановлена: {name}"),
     "account_held": ("Account {name} is held, sends nothing", "Аккаунт {name} удержан, не отправляет"),
@@ -57,6 +59,7 @@ _SAYS_IT = (
 _GUARD, _ACCOUNT = "/cascades/{cascade}/guard", "/channels/accounts/{name}"
 _PAGES: Mapping[str, str] = {  # kind -> where something can be done about it
     "guard": _GUARD, "guard_step": _GUARD, "guard_told": _GUARD, "canary": _GUARD, "canary_version": _GUARD,
+    "launch_missed": "/cascades/{cascade}",
     "stranded": "/cascades/{cascade}", "winner": "/cascades/{cascade}/trials",
     "uneven_trial": "/cascades/{cascade}/trials", "uneven": "/cascades/{cascade}/uplift?all=yes",
     "account_told": _ACCOUNT, "account_held": _ACCOUNT, "account_down": "/channels",

@@ -14,7 +14,7 @@ from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.worded import worded
 from kaskad.store import accounts as account_store
 from kaskad.store import alarms as alarm_store
-from kaskad.store import canaries, uneven_lots, version_canaries, webhooks, winners
+from kaskad.store import canaries, launch_dates, uneven_lots, version_canaries, webhooks, winners
 from kaskad.store import cascades as store
 from kaskad.store import guards as guard_store
 from kaskad.store import step_holds as hold_store
@@ -33,9 +33,9 @@ class Alarm(Struct, frozen=True):
 
 KINDS = (
     "engine", "inbox", "unread", "set_aside", "runs_set_aside", "entries_rest", "counting_rests", "guard",
-    "guard_step", "canary", "canary_version", "account_held", "account_down", "guard_told", "account_told",
-    "account_trouble", "uneven", "uneven_trial", "budget_used", "budget_near", "stranded", "webhook", "stops",
-    "no_address", "winner",
+    "guard_step", "launch_missed", "canary", "canary_version", "account_held", "account_down", "guard_told",
+    "account_told", "account_trouble", "uneven", "uneven_trial", "budget_used", "budget_near", "stranded",
+    "webhook", "stops", "no_address", "winner",
 )  # fmt: skip
 NEWS = ("winner",)  # told once, and not when it is over
 DAY_MS = 86_400_000
@@ -124,11 +124,13 @@ def _of_guards(office: Office) -> Iterator[Alarm]:
 
 
 def _of_canaries(office: Office) -> Iterator[Alarm]:
-    """Yield the canaries that were stopped: of launches, whose rest waits for a person, and of versions."""
+    """Yield what waits for a person: launches that missed their date, and canaries that were stopped."""
     with office.read() as tx:
         slugs = {row[1]: row[3] for row in tx.all("version_numbers")}
         for _, cascade_id, why in canaries.stopped(tx):
             yield Alarm("canary", slugs[cascade_id], why)
+        for slug, why in dict(reversed(launch_dates.missed(tx))).items():
+            yield Alarm("launch_missed", slug, why)
         for slug, number, why in version_canaries.stopped(tx):
             yield Alarm("canary_version", f"{slug}/{number}", why)
 

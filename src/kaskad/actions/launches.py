@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from kaskad.actions import canaries, crowds, forecast_on_trial, segments
+from kaskad.actions import canaries, crowds, forecast_on_trial, launch_parts, segments
 from kaskad.actions.audience import ALL, Audience
 from kaskad.actions.canaries import Wanted
 from kaskad.actions.cascades import definition_of
@@ -18,12 +18,14 @@ from kaskad.domain.ids import launch_text
 from kaskad.domain.worded import worded
 from kaskad.store import canaries as canary_store
 from kaskad.store import cascades as store
+from kaskad.store import launch_dates as dates
 from kaskad.store import lists as list_store
 from kaskad.store import seeds
 from kaskad.store import segments as segment_store
 from kaskad.store.canaries import Canary
 from kaskad.store.cascades import LaunchRow
 from kaskad.store.db import Transaction
+from kaskad.store.launch_dates import Planned
 
 NOT_ACTIVE = {
     store.DRAFT: worded("is a draft: activate it first"),
@@ -41,6 +43,15 @@ class Begun(Struct, frozen=True):
     canary: int = 0  # so many go first; 0: all at once
 
 
+class Settled(Struct, frozen=True):
+    """What a launch comes to: whom it is for, by which version, how fast."""
+
+    version_id: int
+    cascade: Cascade
+    audience: Audience
+    pace: int
+
+
 def begin(
     office: Office, slug: str, audience: Audience, pace: str = "", canary: Wanted | None = None
 ) -> Begun:
@@ -50,6 +61,13 @@ def begin(
     for whom it holds now. `pace` "" is that of the definition. With a `canary` some go first, and the rest
     waits for how they fare. Raises NotFound, Conflict where the cascade is not active, and Invalid.
     """
+    begun = carry_out(office, slug, settle(office, slug, audience, pace), canary)
+    assert begun is not None  # nobody else begins what has no id yet
+    return begun
+
+
+def settle(office: Office, slug: str, audience: Audience, pace: str) -> Settled:
+    """Return what a launch comes to as things stand; raises NotFound, Conflict and Invalid."""
     with office.read() as tx:
         row = store.by_slug(tx, slug)
         if row.state in NOT_ACTIVE or row.version_id is None:
@@ -61,32 +79,53 @@ def begin(
                 )
             )
         cascade = definition_of(office, tx, row)
-        trigger, with_seeds = cascade.trigger, cascade.seeds and not audience.everybody
+        trigger = cascade.trigger
         if audience == Audience() and trigger.broadcast not in ("", ALL):
             audience = _named(tx, slug, trigger.broadcast)
     an_hour = pace_an_hour(pace) if pace else trigger.pace_per_hour
     if problems := _problems(slug, audience, trigger.event, bool(pace) and not an_hour):
         raise Invalid(list(problems), list(problems.values()))
+    return Settled(row.version_id, cascade, audience, an_hour)
+
+
+def carry_out(
+    office: Office, slug: str, what: Settled, canary: Wanted | None, planned: Planned | None = None
+) -> Begun | None:
+    """Begin a launch, the one that was `planned` under its own id; return None where that has begun before.
+
+    Raises NotFound where whom it is for is not there any more.
+    """
+    audience, version_id = what.audience, what.version_id
     frozen = segments.freeze(office, audience.segment) if audience.segment else None
-    foretold = msgspec.json.encode(_forecast(office, cascade, slug, row.version_id, audience)).decode()
-    version_id, now = row.version_id, office.now()
+    foretold = msgspec.json.encode(_forecast(office, what.cascade, slug, version_id, audience)).decode()
+    now = office.now()
     with office.read() as tx:
-        list_id = _members(tx, audience) if frozen is None else frozen
+        list_id = members_of(tx, audience) if frozen is None else frozen
         size = store.size_of(tx, list_id)
     first = canaries.draw(office, version_id, list_id, size, canary) if canary else None
+    parted = launch_parts.divide(office, planned, list_id) if planned else launch_parts.Parted()
 
-    def change(tx: Transaction) -> Begun:
-        if with_seeds and (looking := seeds.all_seeds(tx)):
+    def change(tx: Transaction) -> Begun | None:
+        if planned is not None and not dates.end(tx, planned, dates.BEGUN):
+            return None
+        if what.cascade.seeds and not audience.everybody and (looking := seeds.all_seeds(tx)):
             own = store.save_list(tx, f"seeds {slug} {now}")
             store.add_members(tx, own, looking)
-            store.launch(tx, version_id, own, 0, now, size=len(looking), audience="seed contacts")
-        launch_id = store.launch(tx, version_id, list_id, an_hour, now, size=size, audience=str(audience),
-                                 forecast=foretold)  # fmt: skip
+            store.launch(tx, version_id, own, 0, now, size=len(looking), audience="seed contacts",
+                         opens_at=parted.brand_at)  # fmt: skip
+        if planned is None:
+            launch_id = store.launch(tx, version_id, list_id, what.pace, now, size=size,
+                                     audience=str(audience), forecast=foretold)  # fmt: skip
+        else:
+            launch_id = planned.launch_id
+            dates.begin(tx, launch_id, version_id, list_id, size, foretold, now)
         if first is not None:
-            own = store.launch(tx, version_id, first.list_id, an_hour, now, size=first.people,
+            own = store.launch(tx, version_id, first.list_id, what.pace, now, size=first.people,
                                audience=f"canary of {audience}")  # fmt: skip
             canary_store.begin(tx, launch_id, own, first.list_id, first.people, first.mature_ms)
-        return Begun(launch_id, size, an_hour, first.people if first else 0)
+        if parted.lists:
+            dates.part(tx, launch_id, parted.lists, now)
+        return Begun(launch_id, size, what.pace, first.people if first else 0)
 
     return office.write(change)
 
@@ -186,6 +225,6 @@ def _named(tx: Transaction, slug: str, name: str) -> Audience:
     )
 
 
-def _members(tx: Transaction, audience: Audience) -> int | None:
+def members_of(tx: Transaction, audience: Audience) -> int | None:
     """Return the list that is to enter; None: everybody."""
     return None if audience.everybody else store.list_id(tx, audience.list)

@@ -1,4 +1,4 @@
-"""A thread that looks now and then at what runs: guardrails, canaries, alarms, and whom these are told."""
+"""A thread that looks now and then at what runs or is to begin, at alarms, and whom these are told."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from time import monotonic
 
-from kaskad.actions import alarm_book, canaries, guards, version_canaries, weeks
+from kaskad.actions import alarm_book, canaries, guards, launch_dates, version_canaries, weeks
 from kaskad.actions.office import Office
 from kaskad.domain.errors import KaskadError
 from kaskad.log import get_logger
@@ -44,6 +44,7 @@ class Watch:
         office = self._office
         return (
             partial(guards.watch, office),
+            partial(launch_dates.go_on, office),
             partial(canaries.go_on, office),
             partial(version_canaries.go_on, office),
             partial(alarm_book.sync, office),

@@ -169,6 +169,18 @@ def launch(
         str,
         typer.Option(metavar="TIME", help="When these are judged, 6h; else by the first step's own time."),
     ] = "",
+    at: Annotated[
+        str, typer.Option(metavar="DATE", help="Begin then, by the brand's clock: 2026-12-04T10:00.")
+    ] = "",
+    own_clock: Annotated[
+        bool, typer.Option("--own-clock", help="With --at: each enters when their own clock shows it.")
+    ] = False,
+    change: Annotated[
+        str, typer.Option(metavar="LAUNCH", help="Give this one, which has not begun, the date --at.")
+    ] = "",
+    call_off: Annotated[
+        str, typer.Option("--stop", metavar="LAUNCH", help="Let nobody enter any more by this one.")
+    ] = "",
     go: Annotated[str, typer.Option(metavar="LAUNCH", help="Let the rest of this one go, whatever.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Show how far it has come until all are in.")] = False,
     db: DB = "",
@@ -183,11 +195,14 @@ def launch(
 
     if (bool(to_list), bool(segment), everybody).count(True) > 1:
         raise typer.BadParameter("say whom it is for: one of --list, --segment and --everybody")
-    if go:
-        _let_go(cascade, go, db, as_json)
+    if go or call_off:
+        _end_waiting(cascade, go or call_off, "go" if go else "stop", db, as_json)
         return
     told = {"list": to_list or None, "segment": segment or None, "everybody": everybody, "pace": pace,
-            "canary": canary, "canary_after": canary_after}  # fmt: skip
+            "canary": canary, "canary_after": canary_after, "at": at, "own_clock": own_clock}  # fmt: skip
+    if at or change or own_clock:
+        _plan(cascade, change, told, db, as_json)
+        return
     with reached(db) as client:
         begun = client.post(f"/cascades/{part(cascade)}/launch", told)
         if wait and client.moves:
@@ -202,13 +217,33 @@ def launch(
     typer.echo(f"{begun['id']}: {cascade} for {begun['size']} contacts{speed}{waiting}{waits}.")
 
 
-def _let_go(cascade: str, launch_id: str, db: str, as_json: bool) -> None:
+def _plan(cascade: str, launch_id: str, told: dict[str, Any], db: str, as_json: bool) -> None:
+    """Let a launch begin at a date, or give one another date."""
+    from kaskad.cli.client import part, reached
+    from kaskad.cli.screens.output import say
+
+    if not told["at"]:
+        raise typer.BadParameter("say when: --at 2026-12-04T10:00")
+    place = f"/cascades/{part(cascade)}"
+    with reached(db) as client:
+        if launch_id:
+            made = client.put(f"{place}/launches/{part(launch_id)}", told)
+        else:
+            made = client.post(f"{place}/launch", told)
+    clock = "by each person's own clock" if told["own_clock"] else "by the brand's clock"
+    words = f"{made['id']}: {cascade} begins at {told['at']} {clock}, while `kaskad serve` runs."
+    say(as_json, made, words)
+
+
+def _end_waiting(cascade: str, launch_id: str, action: str, db: str, as_json: bool) -> None:
+    """Let the rest of a launch go whatever its canary says, or nobody any more."""
     from kaskad.cli.client import part, reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        told = client.post(f"/cascades/{part(cascade)}/launches/{part(launch_id)}/go")
-    say(as_json, told, f"{launch_id}: the rest of its people enter now.")
+        told = client.post(f"/cascades/{part(cascade)}/launches/{part(launch_id)}/{action}")
+    words = "the rest of its people enter now" if action == "go" else "nobody enters by it any more"
+    say(as_json, told, f"{launch_id}: {words}.")
 
 
 def pause(

@@ -19,6 +19,7 @@ from kaskad.domain.version import Version
 from kaskad.engine.look import look
 from kaskad.engine.world import World
 from kaskad.store import courses as course_store
+from kaskad.store import launch_dates
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
@@ -251,11 +252,13 @@ def _supersede(tx: Transaction, world: World, request: Request, mine: list[Run],
 
 
 def next_entries(tx: Transaction, world: World) -> list[int]:
-    """Return when the next contacts of launches with a pace may enter; those of a paused cascade wait."""
+    """Return when the next contacts may enter of launches that have a pace or wait for people's hour; those
+    of a paused cascade wait.
+    """
     return [
-        started_at + -(-enrolled * _HOUR_MS // pace)
-        for _, version_id, _, _, pace, started_at, enrolled, _ in tx.all("running_launches")
-        if pace and _open(world, version_id)
+        began_at + (-(-enrolled * _HOUR_MS // pace) if pace else 0)
+        for _, version_id, _, _, pace, began_at, enrolled, _, opens_at in tx.all("running_launches")
+        if (pace or opens_at is not None) and _open(world, version_id)
     ]
 
 
@@ -268,15 +271,15 @@ def _open(world: World, version_id: int) -> bool:
 def broadcast(tx: Transaction, world: World, now: int) -> list[Request]:
     """Return the next contacts of the launches under way, no faster than their pace."""
     requests: list[Request] = []
-    for launch_id, version_id, list_id, cursor, pace, started_at, enrolled, spared in tx.all(
+    for launch_id, version_id, list_id, cursor, pace, began_at, enrolled, spared, opens_at in tx.all(
         "running_launches"
     ):
-        if not _open(world, version_id):
+        if not _open(world, version_id) or (opens_at is not None and opens_at > now):
             continue
         version = world.versions[version_id]
         room = world.options.enrol_limit - len(requests)
         if pace:
-            room = min(room, 1 + pace * (now - started_at) // _HOUR_MS - enrolled)
+            room = min(room, 1 + pace * (now - began_at) // _HOUR_MS - enrolled)
         if room <= 0:
             continue
         if list_id is None:
@@ -288,4 +291,6 @@ def broadcast(tx: Transaction, world: World, now: int) -> list[Request]:
         done = len(ids) < room
         tx.run("advance_launch", id=launch_id, cursor=ids[-1] if ids else cursor, count=len(ids),
                state="done" if done else "running")  # fmt: skip
+        if done and opens_at is not None:
+            launch_dates.open_next(tx, launch_id, now)
     return requests

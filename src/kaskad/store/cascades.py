@@ -57,6 +57,10 @@ class LaunchRow(Struct, frozen=True):
     enrolled: int
     size: int | None
     state: str
+    wall_at: int | None = None  # its date, where it has one: see `launch_dates`
+    clock: str = ""
+    why: str = ""  # it did not begin at its date
+    canary: str = ""  # that it is to have, where it has a date
 
 
 class Foretold(Struct, frozen=True):
@@ -231,12 +235,15 @@ def size_of(tx: Transaction, list_id: int | None) -> int:
 
 def launch(
     tx: Transaction, version_id: int, list_id: int | None, pace: int, now: int, *, size: int | None = None,
-    audience: str = "", forecast: str | None = None,
+    audience: str = "", forecast: str | None = None, opens_at: int | None = None,
 ) -> int:  # fmt: skip
-    """Begin a broadcast to a list, or to everybody, `pace` contacts an hour (0: no limit); return its id."""
+    """Begin a broadcast to a list, or to everybody, `pace` contacts an hour (0: no limit); return its id.
+
+    Before `opens_at` nobody enters by it.
+    """
     row = tx.one(
         "add_launch", version_id=version_id, list_id=list_id, pace=pace, now=now, size=size,
-        audience=audience, forecast=forecast,
+        audience=audience, forecast=forecast, opens_at=opens_at,
     )  # fmt: skip
     assert row is not None
     return int(row[0])

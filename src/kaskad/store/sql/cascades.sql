@@ -60,8 +60,9 @@ SELECT id, cascade_id, number, source, activated_at FROM versions WHERE cascade_
 UPDATE cascades SET state = :state, changed_at = :now WHERE id = :id AND state <> 'stopped';
 
 -- name: add_launch
-INSERT INTO launches (id, version_id, list_id, pace, started_at, size, audience, forecast)
-SELECT coalesce(max(id), 0) + 1, :version_id, :list_id, :pace, :now, :size, :audience, CAST(:forecast AS text)
+INSERT INTO launches (id, version_id, list_id, pace, started_at, size, audience, forecast, opens_at)
+SELECT coalesce(max(id), 0) + 1, :version_id, :list_id, :pace, :now, :size, :audience, CAST(:forecast AS text),
+       CAST(:opens_at AS bigint)
   FROM launches
 RETURNING id;
 
@@ -90,7 +91,9 @@ SELECT c.slug, c.id, l.id, l.version_id, l.audience, l.began_at, l.state, l.fore
 
 -- name: launches_by_version
 -- When the launches of a version began, those of seeds and of first parts too.
-SELECT id, started_at FROM launches WHERE version_id = :version_id;
+SELECT id, started_at FROM launches
+ WHERE version_id = :version_id
+   AND NOT EXISTS (SELECT 1 FROM launch_dates d WHERE d.launch_id = launches.id AND d.state <> 'begun');
 
 -- name: put_list
 -- The id of a list that was forgotten is not given again: launches still name it.

@@ -1,5 +1,8 @@
 -- name: running_launches
-SELECT id, version_id, list_id, cursor, pace, started_at, enrolled, spared_list_id FROM launches
+-- Those under way, those too that wait for the hour of their next people. A pace is counted from when these may enter.
+SELECT id, version_id, coalesce(part_list_id, list_id), cursor, pace, coalesce(opens_at, started_at),
+       enrolled - enrolled_before, spared_list_id, opens_at
+  FROM launches
  WHERE state = 'running' ORDER BY id /* postgresql: FOR UPDATE SKIP LOCKED */;
 
 -- name: contacts_after
@@ -26,12 +29,15 @@ SELECT DISTINCT m.contact_id FROM launches l
 -- name: open_launches
 -- How many launches of this cascade are still under way.
 SELECT count(*) FROM launches l JOIN versions v ON v.id = l.version_id
- WHERE v.cascade_id = :cascade_id AND l.state IN ('running', 'paused');
+ WHERE v.cascade_id = :cascade_id AND l.state IN ('running', 'paused')
+   AND NOT EXISTS (SELECT 1 FROM launch_dates d WHERE d.launch_id = l.id AND d.state <> 'begun');
 
 -- name: launches_of
 -- The launches of a cascade, the latest first.
-SELECT l.id, v.number, l.audience, l.list_id, l.pace, l.started_at, l.enrolled, l.size, l.state
-  FROM launches l JOIN versions v ON v.id = l.version_id
+SELECT l.id, v.number, l.audience, l.list_id, l.pace, l.started_at, l.enrolled, l.size,
+       CASE WHEN l.state = 'paused' AND d.state <> 'begun' THEN d.state ELSE l.state END,
+       d.wall_at, coalesce(d.clock, ''), coalesce(d.why, ''), coalesce(d.canary, '')
+  FROM launches l JOIN versions v ON v.id = l.version_id LEFT JOIN launch_dates d ON d.launch_id = l.id
  WHERE v.cascade_id = :cascade_id AND l.id < :before
  ORDER BY l.id DESC LIMIT :limit;
 

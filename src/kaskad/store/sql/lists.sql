@@ -33,7 +33,9 @@ DELETE FROM lists WHERE id = :id;
 
 -- name: list_in_use
 SELECT id FROM launches
- WHERE (list_id = :list_id OR spared_list_id = :list_id) AND state IN ('running', 'paused') LIMIT 1;
+ WHERE (list_id = :list_id OR spared_list_id = :list_id OR part_list_id = :list_id
+        OR id IN (SELECT launch_id FROM launch_parts WHERE list_id = :list_id))
+   AND state IN ('running', 'paused') LIMIT 1;
 
 -- name: segments
 SELECT id, name, conditions, created_at FROM segments WHERE name > :after ORDER BY name LIMIT :limit;

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Depends, Query
 from msgspec import structs
 from pydantic import Field
 
-from kaskad.actions import launches, reports
+from kaskad.actions import launch_dates, launches, reports
 from kaskad.actions.audience import Audience
 from kaskad.actions.canaries import wanted
+from kaskad.actions.launch_dates import clock_text
 from kaskad.analytics.measures import Rate
 from kaskad.analytics.reach import Level, Line
 from kaskad.domain.errors import NotFound
@@ -21,6 +22,7 @@ from kaskad.domain.ids import launch_text, read_launch
 from kaskad.domain.measures import OF_MESSAGES
 from kaskad.store.canaries import Canary
 from kaskad.store.cascades import LaunchRow
+from kaskad.store.launch_dates import OWN
 from kaskad.web.api.cascades import READ, WRITE, Slug
 from kaskad.web.api.counted import COUNTING, Counted
 from kaskad.web.api.idempotent import IdempotentRoute
@@ -52,14 +54,22 @@ class NewLaunch(Told):
     canary_after: Annotated[
         str, Field(max_length=20, description="After what time it is judged, 6h; else the first step's own.")
     ] = ""
+    at: Annotated[
+        str,
+        Field(max_length=30, description="When it begins, by the brand's clock: 2026-12-04T10:00; else now."),
+    ] = ""
+    own_clock: Annotated[bool, Field(description="With `at`: each enters when their own clock shows it.")] = (
+        False
+    )
 
 
 class BegunView(View):
-    """A launch that has begun; `pace` 0 is as fast as it goes."""
+    """A launch that has begun, or waits for its date; `pace` 0 is as fast as it goes."""
 
     id: str
-    size: int
+    size: Annotated[int | None, Field(description="Null: counted when it begins.")]
     pace: int
+    begins_at: Annotated[datetime | None, Field(description="When it begins, where it has a date.")] = None
     canary: Annotated[int, Field(description="So many go first; 0: all at once.")]
 
 
@@ -91,7 +101,10 @@ class LaunchView(View):
     started_at: datetime
     enrolled: int
     size: int | None
-    state: str
+    state: Annotated[str, Field(description="planned, missed, running, paused, done, stopped.")]
+    at: Annotated[str | None, Field(description="Its date, where it was given one, as clocks show it.")]
+    own_clock: Annotated[bool, Field(description="Each enters when their own clock shows it.")]
+    why: Annotated[str, Field(description="Why it missed its date.")]
     canary: Annotated[CanaryView | None, Field(description="What it waits or has waited for.")]
 
     @classmethod
@@ -105,6 +118,9 @@ class LaunchView(View):
             enrolled=row.enrolled,
             size=row.size,
             state=row.state,
+            at=clock_text(row.wall_at) if row.wall_at is not None else None,
+            own_clock=row.clock == OWN,
+            why=row.why,
             canary=CanaryView.of(canary) if canary else None,
         )
 
@@ -310,10 +326,25 @@ class ReportView(View):
 
 @router.post("/launch", status_code=201, dependencies=[may(WRITE)])
 def begin_launch(office: InOffice, slug: Slug, told: NewLaunch) -> BegunView:
-    """Let the people of a list or a segment, or everybody, enter the cascade."""
+    """Let the people of a list or a segment, or everybody, enter the cascade, now or at a date."""
+    if told.at:
+        made = launch_dates.plan(office, slug, _at_a_date(told))
+        return BegunView(id=launch_text(made.id), size=None, pace=made.pace, canary=0,
+                         begins_at=instant(made.started_at))  # fmt: skip
     audience = Audience(told.list or "", told.segment or "", told.everybody)
     begun = launches.begin(office, slug, audience, told.pace, wanted(told.canary, told.canary_after))
     return BegunView(id=launch_text(begun.id), size=begun.size, pace=begun.pace, canary=begun.canary)
+
+
+@router.put("/launches/{launch}", dependencies=[may(WRITE)])
+def change_launch(office: InOffice, slug: Slug, launch: str, told: NewLaunch) -> LaunchView:
+    """Give a launch that has not begun another date, and whom it is for, its pace and canary anew."""
+    return LaunchView.of(launch_dates.change(office, slug, read_launch(launch) or 0, _at_a_date(told)))
+
+
+def _at_a_date(told: NewLaunch) -> launch_dates.Told:
+    audience = Audience(told.list or "", told.segment or "", told.everybody)
+    return launch_dates.Told(audience, told.at, told.own_clock, told.pace, told.canary, told.canary_after)
 
 
 @router.get("/launches", dependencies=[may(READ)])

@@ -48,6 +48,9 @@ def _of_cascade(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
         case "guard_told":
             text = look._("%(name)s is beyond a bound. %(why)s.", name=each.name, why=why)
             yield ShownAlarm("warn", text, path, look._("Guardrails"))
+        case "launch_missed":
+            text = look._("A launch of %(name)s did not begin at its date: %(why)s", name=each.name, why=why)
+            yield ShownAlarm("bad", text, path, look._("Launches"))
         case "canary":
             text = look._("The canary of %(name)s was stopped. %(why)s.", name=each.name, why=why)
             yield ShownAlarm("bad", text, path, look._("Guardrails"))

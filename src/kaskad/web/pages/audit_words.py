@@ -45,6 +45,7 @@ VERBS = {
     "POST /cascades/{slug}/optimize": N_("Asked what a cascade could do better"),
     "POST /cascades/{slug}/launch": N_("Launched a cascade"),
     "POST /cascades/{slug}/launch/preview": N_("Asked what a launch would do"),
+    "PUT /cascades/{slug}/launches/{launch}": N_("Gave a launch another date"),
     "POST /cascades/{slug}/launches/{launch}/go": N_("Let the rest of a launch go without its canary"),
     "POST /cascades/{slug}/launches/{launch}/stop": N_("Stopped a launch"),
     "POST /cascades/{slug}/canaries/pass": N_("Let everybody get the version of a canary"),

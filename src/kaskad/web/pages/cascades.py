@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from msgspec import Struct
 
-from kaskad.actions import cascades, launches, lists, segments
-from kaskad.actions.audience import Audience
+from kaskad.actions import cascades, launch_dates, launches, lists, segments
 from kaskad.actions.canaries import wanted
 from kaskad.actions.cascades import Overview
 from kaskad.actions.forecast import Expected
 from kaskad.actions.grounds import grounds, on_list
+from kaskad.actions.launch_dates import audience_of, clock_text
+from kaskad.actions.launch_parts import PREFIX, brand_zone
 from kaskad.actions.launch_preview import Preview, preview
 from kaskad.actions.office import Office
 from kaskad.analytics.recent import Lately
 from kaskad.domain.errors import Conflict, Invalid, KaskadError
 from kaskad.domain.ids import launch_text, read_launch
+from kaskad.store.cascades import LaunchRow
+from kaskad.store.launch_dates import BRAND, OWN
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.expected import ways, ways_told
 from kaskad.web.pages.figures import figures_of
@@ -106,33 +110,86 @@ def _done(
     return go("/cascades" if back == "list" else f"/cascades/{slug}", said)
 
 
+class Asked(Struct, frozen=True):
+    """What a form of a launch says; `launch`: the one that is given another date."""
+
+    audience: str = ""
+    pace: str = ""
+    canary: str = ""
+    at: str = ""
+    clock: str = BRAND
+    launch: str = ""
+
+
+def _asked_in_form(
+    audience: Text = "", pace: Text = "", canary: Text = "", at: Text = "", clock: Text = BRAND,
+    launch: Text = "",
+) -> Asked:  # fmt: skip
+    return Asked(audience, pace, canary, at, clock, launch)
+
+
 @router.get("/cascades/{slug}/launch")
 def ask(
     office: InOffice, request: Request, seen: Writer, slug: Slug, audience: str = "", pace: str = "",
-    canary: str = "",
+    canary: str = "", at: str = "", clock: str = BRAND, launch: str = "",
 ) -> Response:  # fmt: skip
     """Show whom a launch would be for, and what would be refused, before it begins."""
-    return _launch_page(office, request, seen, slug, Asked(audience, pace, canary))
+    asked = Asked(audience, pace, canary, at, clock, launch)
+    if launch and not audience:
+        asked = _as_planned(launches.find(office, slug, read_launch(launch) or 0))
+    return _launch_page(office, request, seen, slug, asked)
+
+
+def _as_planned(row: LaunchRow) -> Asked:
+    """Return what a form says of a launch that waits for its date."""
+    at = clock_text(row.wall_at) if row.wall_at is not None else ""
+    pace = f"{row.pace}/h" if row.pace else ""
+    return Asked(row.audience, pace, row.canary, at, row.clock or BRAND, launch_text(row.id))
 
 
 @router.post("/cascades/{slug}/launches")
 def begin(
-    office: InOffice, request: Request, seen: Writer, slug: Slug, audience: Text = "", pace: Text = "",
-    canary: Text = "",
+    office: InOffice, request: Request, seen: Writer, slug: Slug,
+    asked: Annotated[Asked, Depends(_asked_in_form)],
 ) -> Response:  # fmt: skip
-    """Let the people chosen enter the cascade."""
-    look, asked = look_of(request, seen), Asked(audience, pace, canary)
+    """Let the people chosen enter the cascade, now or at a date."""
+    look = look_of(request, seen)
     try:
-        first = wanted(canary, "")
-        begun = launches.begin(office, slug, read_audience(audience), pace.strip(), first)
+        if asked.at or asked.launch:
+            said = _plan(office, seen, look, slug, asked)
+        else:
+            said = _begin(office, seen, look, slug, asked)
     except (Invalid, Conflict) as error:
-        return _launch_page(office, request, seen, slug, asked, look.refusal(error))
-    note(office, seen, "POST /cascades/{slug}/launch", f"{slug} {audience}")
+        problems = look.refusals(error) if isinstance(error, Invalid) else {"": look.refusal(error)}
+        return _launch_page(office, request, seen, slug, asked, problems)
     figures_of(request).forget(slug)
-    said = look.words.ngettext(
+    return go(f"/cascades/{slug}", said)
+
+
+def _begin(office: Office, seen: Visitor, look: Look, slug: str, asked: Asked) -> str:
+    first = wanted(asked.canary, "")
+    begun = launches.begin(office, slug, audience_of(asked.audience), asked.pace.strip(), first)
+    note(office, seen, "POST /cascades/{slug}/launch", f"{slug} {asked.audience}")
+    return look.words.ngettext(
         "Launched for %(num)s person.", "Launched for %(num)s people.", begun.size
     ) % {"num": look.n(begun.size)}  # fmt: skip
-    return go(f"/cascades/{slug}", said)
+
+
+def _plan(office: Office, seen: Visitor, look: Look, slug: str, asked: Asked) -> str:
+    """Let a launch begin at a date, or give one another date; return what is said of it."""
+    whom = audience_of(asked.audience)
+    told = launch_dates.Told(whom, asked.at, asked.clock == OWN, asked.pace.strip(), asked.canary)
+    what = f"{slug} {asked.audience} {asked.at}"
+    if asked.launch:
+        made = launch_dates.change(office, slug, read_launch(asked.launch) or 0, told)
+        note(office, seen, "PUT /cascades/{slug}/launches/{launch}", what)
+    else:
+        made = launch_dates.plan(office, slug, told)
+        note(office, seen, "POST /cascades/{slug}/launch", what)
+    if made.clock == OWN:
+        return look._("Planned: everybody enters when it is %(when)s by their own clock.",
+                      when=look.wall_time(made.wall_at or 0))  # fmt: skip
+    return look._("Planned: it begins %(when)s by your clock.", when=look.time(made.started_at))
 
 
 @router.post("/cascades/{slug}/launches/{launch}/stop")
@@ -145,44 +202,35 @@ def stop_launch(office: InOffice, request: Request, seen: Writer, slug: Slug, la
     return go(f"/cascades/{slug}", said)
 
 
-def read_audience(text: str) -> Audience:
-    """Return whom a form means: "everybody", "list NAME", "segment NAME"; "" is whom the trigger names."""
-    kind, _, name = text.partition(" ")
-    if kind == "everybody":
-        return Audience(everybody=True)
-    return Audience(list=name if kind == "list" else "", segment=name if kind == "segment" else "")
-
-
-class Asked(Struct, frozen=True):
-    """What a form of a launch says."""
-
-    audience: str
-    pace: str
-    canary: str
-
-
 def _launch_page(
-    office: Office, request: Request, seen: Visitor, slug: str, asked: Asked, problem: str = ""
-) -> Response:
+    office: Office, request: Request, seen: Visitor, slug: str, asked: Asked,
+    problems: Mapping[str, str] | None = None,
+) -> Response:  # fmt: skip
     look, whole = look_of(request, seen), cascades.find(office, slug)
     shown: Preview | None = None
     foretold: Expected | None = None
-    if asked.audience and not problem:
+    if asked.audience and not problems:
         try:
             shown, foretold = figures_of(request).soon.get(
                 ("launch", slug, asked.audience, grounds(office, slug)),
                 lambda: _looked(office, slug, asked.audience),
-                mark=on_list(office, slug, read_audience(asked.audience)),
+                mark=on_list(office, slug, audience_of(asked.audience)),
             )
         except BeingCounted:
             raise
         except KaskadError as error:
-            problem = look.refusal(error)
+            problems = {"": look.refusal(error)}
     return render(
-        request, look, "launch.html", 422 if problem else 200, seen=seen, cascade=whole.overview,
-        choices=_choices(office, look), audience=asked.audience, pace=asked.pace, canary=asked.canary,
-        preview=shown, foretold=foretold, problem=problem, **_expected_ways(look, whole.overview, foretold),
+        request, look, "launch.html", 422 if problems else 200, seen=seen, cascade=whole.overview,
+        choices=_choices(office, look), asked=asked, clocks=_clocks(office, look), preview=shown,
+        foretold=foretold, problems=problems or {}, **_expected_ways(look, whole.overview, foretold),
     )  # fmt: skip
+
+
+def _clocks(office: Office, look: Look) -> list[tuple[str, str]]:
+    """Return by whose clock a launch may begin."""
+    zone = brand_zone(office)
+    return [(BRAND, look._("The brand's: %(zone)s", zone=zone)), (OWN, look._("Each person's own"))]
 
 
 def _expected_ways(look: Look, overview: Overview, foretold: Expected | None) -> dict[str, object]:
@@ -195,7 +243,7 @@ def _expected_ways(look: Look, overview: Overview, foretold: Expected | None) ->
 
 def _looked(office: Office, slug: str, audience: str) -> tuple[Preview, Expected | None]:
     """Return whom a launch would be for, and what is to be expected of it where that is anybody."""
-    whom = read_audience(audience)
+    whom = audience_of(audience)
     shown = preview(office, slug, whom)
     return shown, launches.expected(office, slug, whom) if shown.size else None
 
@@ -206,6 +254,6 @@ def _choices(office: Office, look: Look) -> list[tuple[str, str]]:
     found += [
         (f"list {each.name}", look.audience(f"list {each.name}"))
         for each in lists.listing(office, after="", limit=CHOICES)
-        if not each.name.startswith(("seeds ", "canary of "))
+        if not each.name.startswith(("seeds ", "canary of ", PREFIX))
     ]
     return [("", look._("Choose…")), *found, ("everybody", look._("Everybody in the base"))]

@@ -195,6 +195,11 @@ class Look(Struct, frozen=True):
         day = format_skeleton("MMMd" if same else "yMMMd", local, locale=self._locale)
         return f"{day}, {format_skeleton('Hm', local, locale=self._locale)}"
 
+    def wall_time(self, wall_at: int) -> str:
+        """Return what a clock shows, told as if it were UTC: "26 Nov 2026, 14:05"."""
+        shown = datetime.fromtimestamp(wall_at / 1000, UTC)
+        return f"{self.utc_date(wall_at)}, {format_skeleton('Hm', shown, locale=self._locale)}"
+
     def clock(self, at: int) -> str:
         """Return the time of an instant with seconds; the zone only where the reader's is not known."""
         zone = " UTC" if self.zone == "UTC" else ""

@@ -79,6 +79,7 @@ def _names(look: Look) -> dict[str, str]:
         "entries_rest": look._("Launches and dates rest"), "counting_rests": look._("Counting rests"),
         "guard": look._("Paused by a guardrail"), "guard_told": look._("Beyond a bound"),
         "guard_step": look._("Step paused by a guardrail"),
+        "launch_missed": look._("Launch that missed its date"),
         "canary": look._("First part of a launch"),
         "canary_version": look._("Canary of a version"), "account_held": look._("Account held"),
         "account_told": look._("Account beyond a bound"),

@@ -31,6 +31,8 @@ FORETOLD = {
     "cost": N_("cost"),
 }
 LAUNCHES = {
+    "planned": N_("planned"),
+    "missed": N_("missed its date"),
     "running": N_("under way"),
     "paused": N_("paused"),
     "done": N_("done"),
