@@ -7,7 +7,7 @@ import pytest
 
 from kaskad.actions import import_job, imports
 from kaskad.config import Settings
-from kaskad.store import book
+from kaskad.store import book, crowd
 from kaskad.web.service import serving
 
 CSV = {"Content-Type": "text/csv"}
@@ -314,3 +314,41 @@ def test_the_numbers_of_a_file_are_reached_in_messengers_that_are_named(api):
         "POST", "/contacts/import", content=b"id\n1\n", headers=CSV, params={"numbers_on": "email"}
     )
     assert odd.status_code == 422
+
+
+def test_a_row_that_cannot_be_written_is_left_out_and_all_others_come(api, monkeypatch):
+    monkeypatch.setattr(import_job, "_LONG", 1_000)  # by helpers, which put addresses down ahead of people
+    odd = {3, 700, 701, 1_999}
+    real = crowd.save
+
+    def failing(tx, key, people, *rest):
+        came = real(tx, key, people, *rest)
+        if any(each.external_id in {f"odd-{n}" for n in odd} for each in people):
+            raise KeyError("zone")
+        return came
+
+    monkeypatch.setattr(crowd, "save", failing)
+    rows = "".join(f"odd-{n},odd{n}@example.org\n" for n in range(2_000)) + "odd-3,again@example.org\n"
+    report = bring(api, "id,email\n" + rows, wait_s=30, list="odd")
+    assert (report["state"], report["rows"], report["new"], report["changed"]) == ("done", 2_001, 1_996, 0)
+    assert (report["rejected"], report["counts"]["clean"]) == (len(odd) + 1, 1_996)
+    left_out = [note for note in report["notes"] if "a defect in Kaskad" in note["text"]]
+    assert [note["row"] for note in left_out] == [n + 2 for n in sorted(odd)]
+    kept = api.call("GET", f"/imports/{report['id']}/rejected").text
+    assert all(f"odd-{n},odd{n}@example.org" in kept for n in odd)
+    assert api.call("GET", "/contacts/odd-3").status_code == 404
+    assert api.get("/contacts/odd-1998")["lists"] == ["odd"]
+    assert booked(api), "who is not brought in is known nowhere"
+    monkeypatch.undo()
+    again = bring(api, "id,email\n" + rows, wait_s=30, list="odd", source="again.csv")
+    assert (again["new"], again["changed"]) == (len(odd), 1_996)
+
+
+def test_an_import_of_which_no_row_can_be_written_fails_at_once(api, monkeypatch):
+    def failing(*_):
+        raise KeyError("zone")
+
+    monkeypatch.setattr(crowd, "save", failing)
+    rows = "".join(f"bad-{n},bad{n}@example.org\n" for n in range(500))
+    report = bring(api, "id,email\n" + rows, wait_s=30)
+    assert report["state"] == "failed" and "KeyError" in report["problem"]

@@ -22,6 +22,7 @@ from kaskad.domain.ids import import_text
 from kaskad.domain.terms import Channel
 from kaskad.domain.worded import worded
 from kaskad.engine.clock import wall_ms
+from kaskad.engine.containment import is_defect
 from kaskad.engine.helpers import helpers
 from kaskad.engine.people import CLEAN, Kind, PeopleFile, Person, Piece, Rejected
 from kaskad.engine.people import Note as Odd
@@ -46,6 +47,7 @@ _PIECE_MS = 60
 _SMALLEST, _LARGEST = 250, 1_000
 _LONG = 20_000  # rows from which on starting other processes costs less than it saves
 _INFORMING = frozenset({Kind.FIXED, Kind.DUPLICATE, Kind.SUPPRESSED, Kind.FLAGGED})
+_FAULTS = 100  # rows of a piece that are left out because of a defect: more are not the rows' fault
 _BEAT_S = 10.0  # between signs of life while nothing is written
 _object = msgspec.json.Decoder(dict[str, Any]).decode
 _CHANNELS = {channel.code: channel for channel in Channel}
@@ -134,26 +136,29 @@ class Job:
             self._placing.clear()
         if self._before:
             self._pass_over()
-        waiting: Future[tuple[_State, bool]] | None = None
+        waiting: tuple[Piece, Future[tuple[_State, bool]]] | None = None
         while True:
             if self._placing is not None and (stretch := self._file.begin_stretch()) is not None:
                 if waiting is not None:
-                    self._end(waiting)
+                    self._end(*waiting)
                 waiting = None
                 self._placing.begin(stretch)
             piece = self._file.take(self._size)
             if piece is None:
                 break
+            piece = self._fitted(piece)
             change = self._looked_up(piece) if self._dry_run else self._written(piece)
             if waiting is not None:
-                self._end(waiting)
-            waiting = self._office.engine.write(
-                change, synced=False
-            )  # the end of it is, and whoever else writes
+                self._end(*waiting)
+            waiting = piece, self._asked(change)
             if not self._dry_run:  # the commit is half of the time of a piece
-                waiting.add_done_callback(partial(self._fit, len(piece.people)))
+                waiting[1].add_done_callback(partial(self._fit, len(piece.people)))
         if waiting is not None:
-            self._end(waiting)
+            self._end(*waiting)
+
+    def _asked(self, change: Callable[[Transaction], tuple[_State, bool]]) -> Future[tuple[_State, bool]]:
+        """Ask for a change between two ticks; the end of the import is synced, and whoever else writes."""
+        return self._office.engine.write(change, synced=False)
 
     def _pass_over(self) -> None:
         """Read again what has been brought in, for later rows may be of the same people."""
@@ -164,20 +169,54 @@ class Job:
                 beat_s = monotonic()
         self._office.write(lambda tx: import_store.begin(tx, self._id, wall_ms()))
 
-    def _end(self, waiting: Future[tuple[_State, bool]]) -> None:
-        """Wait for the commit of a piece."""
+    def _end(self, piece: Piece, waiting: Future[tuple[_State, bool]]) -> None:
+        """Wait for the commit of a piece; leave out the rows that it fails of."""
+        failure = self._failure(waiting)
+        if failure is None:
+            return
+        if self._dry_run:
+            raise failure
+        faults: dict[int, str] = {}
+        self._halve(structs.replace(piece, notes=(), rejected=(), counts={}, rows=self._state.rows),
+                    failure, faults)  # fmt: skip
+        told = structs.replace(piece.left_out(faults), people=(), which=())
+        if (failure := self._failure(self._asked(self._written(told)))) is not None:
+            raise failure
+
+    def _failure(self, waiting: Future[tuple[_State, bool]]) -> Exception | None:
+        """Wait for a commit; return the defect that it has failed of."""
         try:
             self._state, cancelled = waiting.result(WAIT_S)
         except TooLate:
             raise Unavailable(worded("The engine has not come round in time.")) from None
+        except Exception as error:
+            if not is_defect(error):
+                raise
+            return error
         if self._placing is not None:
             self._placing.came(self._came)
         if cancelled:
             raise _Cancelled
+        return None
+
+    def _halve(self, part: Piece, failure: Exception, faults: dict[int, str]) -> None:
+        """Write the people of a part by halves, and note whose row cannot be written at all."""
+        people = part.people
+        if len(people) < 2:
+            if not people or len(faults) >= _FAULTS:  # it is not the rows that are odd
+                raise failure
+            why = type(failure).__name__
+            log.error("row left out: a defect", id=self._id, row=people[0].row, error=why)
+            faults[people[0].row] = f"a defect in Kaskad keeps it from being written ({why}): left out"
+            return
+        middle = len(people) // 2
+        for half in (slice(middle), slice(middle, None)):
+            one = structs.replace(part, people=people[half], which=part.which[half])
+            if (again := self._failure(self._asked(self._written(one)))) is not None:
+                self._halve(one, again, faults)
 
     def _written(self, piece: Piece) -> Callable[[Transaction], tuple[_State, bool]]:
         """Return what writes a piece, with how far it has come; it may be called again after a rollback."""
-        piece = self._fitted(piece)
         told = [person.told for person in piece.people]
         reserved = self._placing.numbers(piece.which) if self._placing is not None else ()
         marked = [person.contact for person in piece.people if person.seed]
@@ -197,7 +236,6 @@ class Job:
 
     def _looked_up(self, piece: Piece) -> Callable[[Transaction], tuple[_State, bool]]:
         """Return what keeps what a dry run has found in a piece."""
-        piece = self._fitted(piece)
         told, before = [person.told for person in piece.people], len(self._new)
         keys = [key for each in told for key in each.addresses]
         with self._office.read() as tx:

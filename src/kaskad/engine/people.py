@@ -72,7 +72,7 @@ class Piece(Struct, frozen=True):
     """Some rows of a file, one after the other, with all that is to be told of them.
 
     `counts`: how many are clean, or have notes of a kind (not each fixed one has). `which`: of the people
-    of the file each is, counted with those who are left out.
+    of the file each is, counted with those who are left out. `source`: what they were read from.
     """
 
     people: Sequence[Person]
@@ -81,6 +81,20 @@ class Piece(Struct, frozen=True):
     rejected: Sequence[Rejected] = ()
     counts: Mapping[str, int] = {}
     which: Sequence[int] = ()
+    source: Rows | None = None
+
+    def left_out(self, rows: Mapping[int, str]) -> Piece:
+        """Return the piece with these rows of its people told as rejected, and why."""
+        notes = [Note(row, why, rejected=True, kind=Kind.REJECTED) for row, why in rows.items()]
+        odd = {note.row for note in self.notes}
+        counts = {**self.counts, Kind.REJECTED.value: self.counts.get(Kind.REJECTED, 0) + len(rows)}
+        counts[CLEAN] = counts.get(CLEAN, 0) - len(rows.keys() - odd)
+        people = [person for person in self.people if person.row not in rows]
+        told = sorted([*self.notes, *notes], key=lambda note: note.row)
+        lines = () if self.source is None else self.source.lines
+        rejected = [Rejected(line.row, rows[line.row], line.cells) for line in lines if line.row in rows]
+        rejected = sorted([*self.rejected, *rejected], key=lambda each: each.row)
+        return msgspec.structs.replace(self, people=people, notes=told, rejected=rejected, counts=counts)
 
 
 class Reading(Struct, frozen=True):
@@ -151,7 +165,7 @@ class PeopleFile:
         notes = [*self._remark, *taken.notes]
         self._remark = []
         counts = _counts(taken.people, notes, set(taken.fixed))
-        return Piece(taken.people, notes, self._rows, rejected, counts, taken.which)
+        return Piece(taken.people, notes, self._rows, rejected, counts, taken.which, taken.rows)
 
     def pass_over(self, rows: int) -> Iterator[int]:
         """Leave out the first rows, which were brought in before, but know them; yield how many so far."""

@@ -33,6 +33,7 @@ IMPORTS = (
     N_("id %(id)r is already in row %(row)s"),
     N_("has an address of row %(row)s: counted as the same person"),
     N_("has an address of row %(row)s, under another id"),
+    N_("a defect in Kaskad keeps it from being written (%(why)s): left out"),
     N_("its %(channels)s is on the stop-list: nothing is sent there"),
     N_("its %(channels)s are on the stop-list: nothing is sent there"),
     N_("Cancelled after %(n)s rows: nothing was changed."),
