@@ -89,6 +89,7 @@ def test_without_consent_advertising_is_skipped_and_the_report_says_so(
 def test_what_is_wrong_is_said_in_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "nobody.csv: No such file or directory" in said(capsys, "--people", "nobody.csv", code=2)
     assert "--listen: '8000' must be an address and a port" in said(capsys, "--listen", "8000", code=1)
+    assert "--db: must be a file or begin with postgresql:" in said(capsys, "--db", "mysql://x", code=1)
     assert "--country 'KAZ' is no code of two letters" in said(capsys, "--country", "kaz", code=1)
     (folder / "accounts.yaml").write_text("accounts: [{name: x}]")
     told = said(capsys, code=1)

@@ -123,9 +123,7 @@ def _settings(db: str, listen: str, base_url: str) -> Settings:
     from kaskad import config
     from kaskad.domain.errors import Invalid
 
-    if db and not db.startswith(("postgresql://", "postgres://", "sqlite:")):
-        db = f"sqlite:{db}"
-    given = {"database": db, "listen": listen, "base_url": base_url}
+    given = {"database": config.database_of(db), "listen": listen, "base_url": base_url}
     given = {name: value for name, value in given.items() if value}
     problems = [
         f"--{'db' if name == 'database' else name.replace('_', '-')}: {problem}"
