@@ -55,7 +55,7 @@ class Line(Struct):
     failed: int = 0
     unknown: int = 0
     waiting: int = 0
-    reached: int = 0  # runs whose first human reaction was to this step on this channel
+    reached: int = 0  # runs in which the first message that a person saw was of this step on this channel
     price: Amounts = field(default_factory=dict)
     cost: Amounts = field(default_factory=dict)
 

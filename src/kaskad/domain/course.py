@@ -40,7 +40,7 @@ class Leg(Struct, frozen=True, array_like=True, tag="leg", gc=False):
     reason: int | None
     price: int  # of what has left us, in minor units
     cost: int
-    first: bool = False  # a person reacted to this one before any other of the run
+    first: bool = False  # a person saw this one before any other of the run
     word: str = ""  # what the provider called its failure
     goal: bool = False  # the run's goal has come
     again: bool = False  # of a run that is not the person's first through the cascade

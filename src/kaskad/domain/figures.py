@@ -84,7 +84,7 @@ OF_STEPS = {
     "failed": Definition("refused or undelivered", FAILED),
     "unknown": Definition("without an answer, or without a receipt in its time", (10,)),
     "waiting": Definition("not handed over yet, or without an answer so far", WAITING),
-    "first": Definition("what a person of the run first reacted to", MADE, HUMAN, first=True),
+    "first": Definition("the first that the person of the run saw", MADE, HUMAN, first=True),
     "skipped": Definition("a step passed over without a message", (SKIPPED,)),
 }  # fmt: skip
 OF_MONEY = {

@@ -126,8 +126,10 @@ OF_RUNS = {  # of the whole cascade; in runs: who enters again counts again. The
     ),
     "cascade_conversion": Measure(
         worded("Cascade conversion"),
-        worded("Runs whose person first reacted to a step after the first, by runs that entered."),
-        worded("Without the later steps some of them would have reacted to the first one, later."),
+        worded(
+            "Runs in which the first message that the person saw was of a later step, by runs that entered."
+        ),
+        worded("Without the later steps some of them would have seen the first one, later."),
     ),
     "rescue_rate": Measure(
         worded("Rescue rate"),

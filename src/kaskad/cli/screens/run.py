@@ -284,7 +284,7 @@ _COLUMNS = {  # title -> figure; the last three stand there only where there are
     "unheard": "unknown",
 }
 _MEANINGS = (
-    "seen: opened, read or answered by a person in seven days; first: people whose first reaction was to it",
+    "seen: opened, read or answered by a person in seven days; first: the first that its person saw",
     "machines: scanners that opened or clicked; unheard: sent, and no receipt in time",
 )
 

@@ -126,7 +126,7 @@ class LaunchView(View):
 
 
 class LineView(View):
-    """One step on one channel, in messages; `reached`: contacts whose first reaction of all was to it."""
+    """One step on one channel, in messages; `reached`: contacts who saw it first of all."""
 
     step: int
     id: str
