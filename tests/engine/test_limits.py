@@ -169,3 +169,25 @@ def test_retry_after_is_kept_to_the_millisecond():
     assert limits.next_at(0) == 7_000
     assert limits.grant(6_999, 1) == 0
     assert limits.grant(7_000, 5) == 5
+
+
+def test_too_many_without_an_end_grows_until_the_account_counts_as_down():
+    limits, now, pauses = AccountLimits(10, TokenBucket(1000, 1000), Breaker()), 0, []
+    for _ in range(7):
+        for _ in range(limits.grant(now, 10)):
+            limits.settle(now, Reason.RATE_LIMITED, 0)
+        pauses.append((limits.next_at(now) - now, limits.breaker.open_until is not None))
+        now = limits.next_at(now)
+    assert pauses == [(1000 << n, 1000 << n >= 30_000) for n in range(7)]
+    assert limits.grant(now, 10) == 1, "one message tries it"
+    limits.accepted(now, 1)
+    assert limits.grant(now, 10) == 10
+    limits.settle(now, Reason.RATE_LIMITED)
+    assert limits.next_at(now) == now + 1000
+
+
+def test_nobody_waits_for_longer_than_an_hour_for_a_provider_whatever_it_asks_for():
+    limits = AccountLimits(10, TokenBucket(1000, 1000), Breaker())
+    limits.grant(0, 1)
+    limits.settle(0, Reason.RATE_LIMITED, 86_400_000)
+    assert limits.grant(3_599_999, 5) == 0 and limits.grant(3_600_000, 5) == 1

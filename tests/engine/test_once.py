@@ -337,3 +337,46 @@ def test_while_a_failing_account_is_tried_again_the_others_go_by_its_backup(eith
     for name in ("ann", "bob", "eve"):
         stage.event(stage.person(name), "left", cart_id=1)
     assert [one.account_id for one in stage.parcels[5:]] == [first, backup, backup]
+
+
+@pytest.mark.parametrize("reason", [Reason.RATE_LIMITED, Reason.AMBIGUOUS])
+def test_an_account_that_asks_for_a_long_pause_leaves_all_others_to_its_backup(either, reason):
+    stage = Stage(either)
+    backup = stage.account(Channel.SMS, "backup", priority=9)
+    stage.cascade(TEXT)
+    stage.answer = lambda parcel: (
+        accepted(parcel, stage.clock.now())
+        if parcel.account_id == backup
+        else refused(parcel, stage.clock.now(), reason, proven=reason is Reason.RATE_LIMITED,
+                     retry_after_ms=3_600_000)
+    )  # fmt: skip
+    ann = stage.person("ann")
+    stage.event(ann, "left", cart_id=1)
+    people = [stage.person(f"p{n}") for n in range(6)]
+    for person in people:
+        stage.event(person, "left", cart_id=1)
+        stage.passes("1m")
+    assert [parcel.account_id for parcel in stage.parcels if parcel.contact_id in people] == [backup] * 6
+    assert len(stage.sent(ann)) == (2 if reason is Reason.RATE_LIMITED else 1)
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
+    stage.passes("55m")
+    for name in ("eve", "bob"):
+        stage.event(stage.person(name), "left", cart_id=1)
+    assert [parcel.account_id == backup for parcel in stage.parcels[-2:]] == [False, False]
+
+
+def test_a_pause_that_ends_after_the_breaker_s_does_not_hold_up_those_who_have_a_backup(either):
+    stage = Stage(either)
+    backup = stage.account(Channel.SMS, "backup", priority=9)
+    stage.cascade(TEXT)
+    stage.answer = lambda parcel: (
+        accepted(parcel, stage.clock.now())
+        if parcel.account_id == backup
+        else refused(parcel, stage.clock.now(), Reason.AMBIGUOUS, proven=False, retry_after_ms=29_000)
+    )
+    first = [stage.person(f"f{n}") for n in range(5)]
+    stage.deliver(events=[stage.told(person, "left", cart_id=1) for person in first])
+    stage.passes("20s")
+    ann = stage.person("ann")
+    stage.event(ann, "left", cart_id=1)
+    assert stage.states(ann) == {"sms": "sent"}

@@ -14,6 +14,9 @@ from kaskad.domain.terms import Reason
 TOKEN = 1_000_000  # units in one token: rates of a thousandth a second stay whole numbers
 BASE_MS = 1_000
 CAP_MS = 15 * 60_000
+PAUSE_CAP_MS = 10 * 60_000  # between messages that try whether a provider works again
+LONGEST_MS = 60 * 60_000  # whatever a provider asks for, one message tries it again after so long
+REST_MS = 30_000  # a provider that asks for so long a pause is out of service: others stand in
 FAR = 1 << 60  # an instant that does not come
 Tries = tuple[int, tuple[bool, ...], int, bool, int | None]  # what a breaker has learnt
 Learnt = tuple[int, Tries]  # and until when nothing is to go
@@ -118,6 +121,12 @@ class Breaker:
             self._probing = False
             self._open(now)
 
+    def rest(self, until: int) -> None:
+        """Let no probe go before `until`, as the provider has asked."""
+        if self.open_until is None or self._probing or self.open_until < until:
+            self._probing = False
+            self.open_until = until
+
     def hold(self) -> None:
         """Open until somebody closes it: no probe goes."""
         self._probing = False
@@ -147,7 +156,8 @@ class Breaker:
 
     def _open(self, now: int) -> None:
         self._opened += 1
-        self.open_until = now + backoff(self._opened, self._key, base_ms=self._pause_ms, cap_ms=10 * 60_000)
+        pause_ms = backoff(self._opened, self._key, base_ms=self._pause_ms, cap_ms=PAUSE_CAP_MS)
+        self.open_until = now + pause_ms
 
     def _close(self) -> None:
         self.open_until = None
@@ -174,6 +184,7 @@ class AccountLimits:
         self.breaker = breaker
         self.in_flight = 0
         self._until = 0  # of Retry-After
+        self._throttled = 0  # pauses in a row after which nothing was taken
 
     def change(self, concurrency: int, per_second: float, burst: int) -> None:
         """Go on with other limits, as somebody has changed the account."""
@@ -210,9 +221,14 @@ class AccountLimits:
         """Free the slots of messages that have ended."""
         self.in_flight = max(0, self.in_flight - count)
 
-    def penalise(self, until: int) -> None:
-        """Let nothing go before `until`, as the provider has asked."""
+    def penalise(self, until: int, now: int) -> None:
+        """Let nothing go before `until`, as the provider has asked.
+
+        Where that is long, or the provider fails anyway, nothing waits for it that can go another way.
+        """
         self._until = max(self._until, until)
+        if until - now >= REST_MS or self.breaker.open_until is not None:
+            self.breaker.rest(until)
 
     def count(self, in_flight: int, concurrency: int, until: int) -> None:
         """Take over what somebody else has counted, and let nothing go before `until`."""
@@ -224,15 +240,23 @@ class AccountLimits:
         A refusal of the person or of the text says that the provider works.
         """
         self.release(1)
+        if retry_after_ms is not None:
+            retry_after_ms = min(retry_after_ms, LONGEST_MS)
         if reason is Reason.AUTH:
             self.breaker.trip(now)
         elif reason is not Reason.RATE_LIMITED:
             self.breaker.record(now, reason in (Reason.TRANSIENT, Reason.AMBIGUOUS))
         else:
             self.breaker.record(now, failed=False)
-            self.penalise(now + (BASE_MS if retry_after_ms is None else retry_after_ms))
+            self.penalise(now + max(self._throttled_ms(now), retry_after_ms or 0), now)
         if retry_after_ms is not None and reason is not Reason.RATE_LIMITED:
-            self.penalise(now + retry_after_ms)
+            self.penalise(now + retry_after_ms, now)
+
+    def _throttled_ms(self, now: int) -> int:
+        """Return how long to wait after "too many": doubled each time that nothing was taken in between."""
+        if now >= self._until:  # those that were under way together tell the same once
+            self._throttled += 1
+        return min(BASE_MS << min(self._throttled - 1, 32), PAUSE_CAP_MS)
 
     def learnt(self) -> Learnt:
         """Return what the ends of messages have taught so far."""
@@ -246,6 +270,7 @@ class AccountLimits:
     def accepted(self, now: int, count: int) -> None:
         """Free the slots of `count` messages that were taken."""
         self.release(count)
+        self._throttled = 0
         self.breaker.succeed(now, count)
 
     def next_at(self, now: int) -> int | None:
