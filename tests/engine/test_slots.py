@@ -4,10 +4,10 @@ import pytest
 
 from kaskad.domain.errors import Conflict
 from kaskad.domain.policy import HOUR
-from kaskad.domain.terms import Channel, Kind
+from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.engine.receive import Delivery
 from kaskad.engine.world import Options
-from support.stage import Stage, accepted
+from support.stage import Stage, accepted, refused
 
 CASCADE = """
 cascade: {0}
@@ -117,3 +117,22 @@ def test_what_waits_for_a_slot_and_is_passed_by_never_goes_and_waits_no_more(eit
     stage.receipt(waiting, Kind.CLICKED, step=0)
     assert stage.states(waiting)["offer"] == "sent"
     assert stage.states(waiting)["sms"] == "cancelled", "else reports count it as waiting for ever"
+
+
+def test_failures_of_one_tick_are_in_a_row_only_if_nothing_was_taken_between(db):
+    """Else one in ten that fails is an outage as soon as many messages end together."""
+    stage = Stage(db)
+    stage.cascade(CASCADE.format("service"))
+    numbers = iter(range(100))
+    stage.answer = lambda parcel: (
+        refused(parcel, stage.clock.now(), Reason.AMBIGUOUS, proven=False)
+        if next(numbers) % 10 == 9
+        else accepted(parcel, stage.clock.now())
+    )
+    people = [stage.person(f"p{n}") for n in range(100)]
+    stage.deliver(events=[stage.told(person, "service") for person in people])
+    assert len(stage.parcels) == 100
+    ann = stage.person("ann")
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
+    stage.event(ann, "service")
+    assert stage.sent(ann) == ["letter"]

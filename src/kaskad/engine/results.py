@@ -51,11 +51,7 @@ def apply_results(
     touched: set[RunKey] = set()
     refused: list[Result] = []
     waiting: list[Row] = []
-    accepted = Counter([result.account_id for result in results if result.reason is None])
-    for account_id, count in accepted.items():
-        world.lessons.about(account_id).accepted(now, count)
-        world.holds.sent(account_id, count, now)
-        world.watch_breaker(account_id, now)
+    _learn(world, results, now)
     costs: dict[MessageKey, int] = {}
     noted, take, down = changes.accepted, world.handed.pop, world.down_since
     for result in results:
@@ -78,8 +74,6 @@ def apply_results(
             continue
         touched.add((contact_id, run_id))
         refused.append(result)
-        world.lessons.about(result.account_id).settle(now, result.reason, result.retry_after_ms)
-        world.watch_breaker(result.account_id, now)
         _judge_sender(world, result, now)
     if costs:
         _charge(tx, changes, costs, now)
@@ -87,6 +81,26 @@ def apply_results(
         _refuse(tx, world, changes, refused, now)
     changes.begin(tx, waiting)
     return touched
+
+
+def _learn(world: World, results: Sequence[Result], now: int) -> None:
+    """Free the slots, and learn from how messages ended, in their order: failures in a row are so in time."""
+    accepted = Counter([result.account_id for result in results if result.reason is None])
+    for account_id, count in accepted.items():
+        world.holds.sent(account_id, count, now)
+    failing = {result.account_id for result in results if result.reason is not None}
+    for result in results if failing else ():
+        if result.account_id not in failing:
+            continue
+        limits = world.lessons.about(result.account_id)
+        if result.reason is None:
+            limits.accepted(now, 1)
+        else:
+            limits.settle(now, result.reason, result.retry_after_ms)
+    for account_id in accepted.keys() - failing:
+        world.lessons.about(account_id).accepted(now, accepted[account_id])
+    for account_id in accepted.keys() | failing:
+        world.watch_breaker(account_id, now)
 
 
 def _judge_sender(world: World, result: Result, now: int) -> None:
