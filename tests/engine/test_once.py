@@ -380,3 +380,53 @@ def test_a_pause_that_ends_after_the_breaker_s_does_not_hold_up_those_who_have_a
     ann = stage.person("ann")
     stage.event(ann, "left", cart_id=1)
     assert stage.states(ann) == {"sms": "sent"}
+
+
+def stalled(stage, **changes):
+    """Let all slots of the first of two accounts wait for answers, and others for a slot."""
+    first = stage.account(Channel.SMS, "sms", limits={"concurrency": 5, "per_second": 1e6, "burst": 1_000})
+    backup = stage.account(Channel.SMS, "backup", priority=9, **changes)
+    stage.cascade(TEXT)
+    return first, backup, hanging_until_refused(stage, first, 20)
+
+
+def test_while_all_slots_of_an_account_hang_the_others_go_by_its_backup(either):
+    stage = Stage(either)
+    first, backup, hanging = stalled(stage)
+    stage.passes("4s")
+    assert len(stage.parcels) == 5
+    stage.passes("2s")
+    gone = [parcel for parcel in stage.parcels if parcel.account_id == backup]
+    assert len(gone) == 15 and {one.contact_id for one in gone}.isdisjoint(one.contact_id for one in hanging)
+    stage.event(stage.person("ann"), "left", cart_id=1)
+    assert stage.parcels[-1].account_id == backup
+    stage.engine.take_results([accepted(one, stage.clock.now()) for one in hanging[:2]])
+    stage.event(stage.person("bob"), "left", cart_id=1)
+    assert stage.parcels[-1].account_id == first, "it answers again"
+    stage.passes("20m")
+    assert len({parcel.contact_id for parcel in stage.parcels}) == len(stage.parcels) == 22
+
+
+def test_a_backup_that_takes_few_at_a_time_goes_on_with_those_who_wait_for_an_account_that_hangs(either):
+    stage = Stage(either)
+    stalled(stage, limits={"concurrency": 100, "per_second": 5, "burst": 2})
+    stage.passes("6s")
+    assert len(stage.parcels) == 5 + 2 + 5
+
+
+def test_an_account_that_is_slow_by_nature_keeps_its_messages(db):
+    stage = Stage(db)
+    first, backup, slow = stalled(stage)
+    for _ in range(3):
+        stage.passes("4s")
+        stage.engine.take_results([accepted(one, stage.clock.now()) for one in slow])
+        before = len(stage.parcels)
+        stage.works()
+        slow = stage.parcels[before:]
+    assert len(slow) == 5
+    for number in range(20, 25):
+        stage.event(stage.person(f"p{number}"), "left", cart_id=1)
+    stage.passes("15s")
+    assert {parcel.account_id for parcel in stage.parcels} == {first}
+    stage.passes("2s")
+    assert backup in {parcel.account_id for parcel in stage.parcels}

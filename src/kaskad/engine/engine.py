@@ -476,7 +476,11 @@ def _next_at(tx: Transaction, world: World, now: int) -> int | None:
         instants += [*next_entries(tx, world), *([] if look_at is None else [look_at])]
     for account_id, at in (*world.queued.items(), *dict.fromkeys(backlog, now).items()):
         limits = world.limits.get(account_id)
-        if limits is None or limits.busy:
-            continue  # the end of something under way will wake us
-        instants.append(max(at, limits.next_at(now) or at))
+        if limits is None:
+            continue
+        limits = world.limits.get(world.stands_in.get(account_id, account_id), limits)
+        if not limits.busy:
+            instants.append(max(at, limits.next_at(now) or at))
+        elif (stalls_at := limits.stalls_at() or 0) > now:  # else the end of something under way wakes us
+            instants.append(max(at, stalls_at))
     return min(instants, default=None)

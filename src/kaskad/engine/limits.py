@@ -17,6 +17,7 @@ CAP_MS = 15 * 60_000
 PAUSE_CAP_MS = 10 * 60_000  # between messages that try whether a provider works again
 LONGEST_MS = 60 * 60_000  # whatever a provider asks for, one message tries it again after so long
 REST_MS = 30_000  # a provider that asks for so long a pause is out of service: others stand in
+STALL_MS = 5_000  # all slots taken for so long, and nothing has ended: others stand in
 FAR = 1 << 60  # an instant that does not come
 Tries = tuple[int, tuple[bool, ...], int, bool, int | None]  # what a breaker has learnt
 Learnt = tuple[int, Tries]  # and until when nothing is to go
@@ -178,8 +179,13 @@ def backoff(attempt: int, key: str, *, base_ms: int = BASE_MS, cap_ms: int = CAP
 class AccountLimits:
     """What one account may be asked: free slots, tokens, the provider's wish to wait, the breaker."""
 
-    def __init__(self, concurrency: int, bucket: TokenBucket, breaker: Breaker) -> None:
+    def __init__(
+        self, concurrency: int, bucket: TokenBucket, breaker: Breaker, *, stall_ms: int = STALL_MS
+    ) -> None:
         self.concurrency = concurrency
+        self._stall_ms = stall_ms
+        self._full_since: int | None = None  # that all slots are taken, and nothing has ended
+        self._usual_ms = 0  # for so long that was lately so, at most, before something was taken
         self.bucket = bucket
         self.breaker = breaker
         self.in_flight = 0
@@ -200,6 +206,23 @@ class AccountLimits:
         """Say whether messages go one after the other: nothing but slots and tokens keeps them back."""
         return self.breaker.open_until is None and now >= self._until
 
+    def stalls_at(self) -> int | None:
+        """Return from when on the account counts as stalled, if nothing ends; None: it has free slots.
+
+        Nothing could go by it then anyway, so it loses nothing where others stand in: what is under way
+        stays its own. One that is slow by nature is given four times as long as it lately took.
+        """
+        if self._full_since is None or self.in_flight < self.concurrency:
+            return None
+        return self._full_since + max(self._stall_ms, 4 * self._usual_ms)
+
+    def works(self, now: int) -> bool:
+        """Say whether messages are given to the account; else those that can go another way do."""
+        breaker, stalls_at = self.breaker, self.stalls_at()
+        if stalls_at is not None and stalls_at <= now:
+            return False
+        return breaker.open_until is None or (breaker.open_until <= now and not breaker.probing)
+
     def grant(self, now: int, wanted: int) -> int:
         """Return how many of `wanted` may go now, and count them as under way."""
         free = min(wanted, self.concurrency - self.in_flight)
@@ -208,6 +231,8 @@ class AccountLimits:
         tokens = min(free, self.bucket.available(now))
         granted = self.bucket.take(now, self.breaker.allow(now, tokens))
         self.in_flight += granted
+        if granted and self.in_flight >= self.concurrency:
+            self._full_since = now
         return granted
 
     def give_back(self, count: int) -> None:
@@ -220,6 +245,7 @@ class AccountLimits:
     def release(self, count: int) -> None:
         """Free the slots of messages that have ended."""
         self.in_flight = max(0, self.in_flight - count)
+        self._full_since = None
 
     def penalise(self, until: int, now: int) -> None:
         """Let nothing go before `until`, as the provider has asked.
@@ -233,6 +259,7 @@ class AccountLimits:
     def count(self, in_flight: int, concurrency: int, until: int) -> None:
         """Take over what somebody else has counted, and let nothing go before `until`."""
         self.in_flight, self.concurrency, self._until = in_flight, concurrency, until
+        self._full_since = None
 
     def settle(self, now: int, reason: Reason | None, retry_after_ms: int | None = None) -> None:
         """Free the slot of one message and learn from its end; `reason` None: accepted.
@@ -269,6 +296,8 @@ class AccountLimits:
 
     def accepted(self, now: int, count: int) -> None:
         """Free the slots of `count` messages that were taken."""
+        waited_ms = 0 if self._full_since is None else now - self._full_since
+        self._usual_ms = max(waited_ms, self._usual_ms * 7 // 8)
         self.release(count)
         self._throttled = 0
         self.breaker.succeed(now, count)

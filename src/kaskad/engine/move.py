@@ -134,6 +134,10 @@ def _ready(tx: Transaction, world: World, now: int) -> list[tuple[Any, ...]]:
             continue
         other = world.stand_in(account_id, now)
         free = world.free(other or account_id, now)
+        if other:
+            world.stands_in[account_id] = other
+        else:
+            world.stands_in.pop(account_id, None)
         if free:
             limit = min(free, world.due_limit)
             rows = tx.all(
@@ -141,6 +145,8 @@ def _ready(tx: Transaction, world: World, now: int) -> list[tuple[Any, ...]]:
             )
             if other:
                 rows = [(*row[:2], other, *row[3:]) for row in rows]
+                if len(rows) < limit:  # what is left has to wait
+                    del world.stands_in[account_id]
             elif len(rows) < limit:
                 later = tx.one("next_queued", account_id=account_id, now=now)
                 world.queue_drained(account_id, later[0] if later else None)

@@ -30,7 +30,7 @@ from kaskad.engine.available import Available, Members
 from kaskad.engine.backlog import Backlog
 from kaskad.engine.clock import Clock
 from kaskad.engine.holds import Holds
-from kaskad.engine.limits import AccountLimits, Breaker, Lessons, TokenBucket
+from kaskad.engine.limits import STALL_MS, AccountLimits, Breaker, Lessons, TokenBucket
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.spending import Spending
 from kaskad.engine.texts import Texts
@@ -55,6 +55,7 @@ class Options(Struct, frozen=True):
     base_url: str = ""  # of tracked links and webhooks; "" sends links as they are
     link_url: str = ""  # of the short links of texts and messengers; "": they have long ones
     submit_guard_ms: int = 90_000  # longer than any transport waits for an answer
+    stall_ms: int = STALL_MS  # of an account all of whose slots wait for answers
     link_life_ms: int = 90 * 86_400_000
     due_limit: int = 4_000  # runs moved in one tick, at most
     enrol_limit: int = 4_000
@@ -172,6 +173,7 @@ class World:
         self.sites: dict[str, Site] = {}  # shops' pages, by their public key
         self.site_hosts: frozenset[str] = frozenset()  # of pages that tell that they are shown
         self.desks: dict[int, DeskPlan] = {}  # accounts whose messages become tasks of our own people
+        self.stands_in: dict[int, int] = {}  # account -> by which goes what waits for it, if any can
         self.retriable: frozenset[int] = frozenset()
         self.down_since: dict[int, int] = {}  # account -> since when its breaker has been open
         self.lessons = Lessons(self.limits, self.down_since)
@@ -230,7 +232,9 @@ class World:
             own, known = limits_of(account, able), self.limits.get(account.id)
             if known is None:
                 bucket = TokenBucket(own.per_second, own.burst)
-                self.limits[account.id] = AccountLimits(own.concurrency, bucket, Breaker(key=account.name))
+                self.limits[account.id] = AccountLimits(
+                    own.concurrency, bucket, Breaker(key=account.name), stall_ms=self.options.stall_ms
+                )
             else:
                 known.change(own.concurrency, own.per_second, own.burst)
         self.by_channel = dict(channels)
@@ -388,8 +392,10 @@ class World:
         firsts: dict[int, int] = {}
         shared: dict[int, Members] = {}
         for channel, accounts in self.by_channel.items():
-            usable = [a for a in accounts if self._works(a.id, now)] or [
-                a for a in accounts if now - self.down_since.get(a.id, now) < patience_ms
+            usable = [a for a in accounts if self.limits[a.id].works(now)] or [
+                a
+                for a in accounts  # or stalled, with nobody to stand in
+                if a.id not in self.down_since or now - self.down_since[a.id] < patience_ms
             ]
             firsts[channel] = usable[0].id if usable else 0
             alike = [(a.id, a.weight) for a in usable if a.priority == usable[0].priority]
@@ -405,22 +411,19 @@ class World:
             if account.enabled and now - self.down_since.get(account.id, now) < max(1, patience_ms)
         }
 
-    def _works(self, account_id: int, now: int) -> bool:
-        breaker = self.limits[account_id].breaker
-        return breaker.open_until is None or (breaker.open_until <= now and not breaker.probing)
-
     def stand_in(self, account_id: int, now: int) -> int:
         """Return by which account goes what has never left and waits for this one, which is down; 0: by none.
 
         What a step, a person's dialogue or an address asks of its account is asked of no other.
         """
         account = self.accounts.get(account_id)
-        if account is None or account_id not in self.down_since or self._works(account_id, now):
+        if account is None or self.limits[account_id].works(now):
             return 0
         channel = account.channel.code
         if channel in self.picky or channel in self.window_channels or account.name in self.named:
             return 0
-        return next((one.id for one in self.by_channel.get(channel, ()) if self._works(one.id, now)), 0)
+        others = self.by_channel.get(channel, ())
+        return next((one.id for one in others if self.limits[one.id].works(now)), 0)
 
     def watch_breaker(self, account_id: int, now: int) -> None:
         """Note since when an account has been down, or that it works again."""
