@@ -283,3 +283,51 @@ def test_closing_ends_what_is_under_way_as_unknown():
 
     with serving(Peer.hang) as server, asyncio.Runner(loop_factory=new_loop) as runner:
         assert runner.run(run(server.url)).accepted is None
+
+
+def test_a_host_is_asked_about_once_at_a_time_however_many_wait_and_keeps_no_other_waiting(monkeypatch):
+    """The threads that ask are few: a name server that does not answer about one host would stop all."""
+
+    async def run():
+        http, asked = Http(), []
+        answer = http.loop.create_future()
+
+        async def look_up(host, port, **_):
+            asked.append(host)
+            return await answer if host == "slow.example.org" else [(0, 0, 0, "", ("127.0.0.1", port))]
+
+        monkeypatch.setattr(http, "loop", Loop(http.loop, look_up))
+        waiting = [asyncio.create_task(http._resolve("slow.example.org", 1)) for _ in range(8)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()  # whoever began to ask may give up before the others
+        assert await http._resolve("other.example.org", 1) == ["127.0.0.1"]
+        answer.set_result([(0, 0, 0, "", ("192.0.2.7", 1))])
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+        assert ends[1:] == [["192.0.2.7"]] * 7 and asked == ["slow.example.org", "other.example.org"]
+
+    asyncio.run(run())
+
+
+def test_while_the_name_server_is_away_a_host_is_called_where_it_was(monkeypatch):
+    async def run():
+        http, found = Http(), [[(0, 0, 0, "", ("127.0.0.1", 1))]]
+
+        async def look_up(host, port, **_):
+            if not found:
+                raise OSError("no answer")
+            return found.pop()
+
+        monkeypatch.setattr(http, "loop", Loop(http.loop, look_up))
+        monkeypatch.setattr(transport, "ADDRESS_S", -1)
+        assert [await http._resolve("a.example.org", 1) for _ in range(3)] == [["127.0.0.1"]] * 3
+        with pytest.raises(OSError):
+            await http._resolve("b.example.org", 1)
+
+    asyncio.run(run())
+
+
+class Loop:
+    """A loop that asks about names in its own way."""
+
+    def __init__(self, loop, look_up):
+        self.getaddrinfo, self.time, self.create_task = look_up, loop.time, loop.create_task

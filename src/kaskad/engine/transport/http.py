@@ -11,7 +11,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -225,6 +225,7 @@ class Http:
         self._more_roots: dict[str, ssl.SSLContext] = {}  # by the file that has them
         self._idle: dict[tuple[str, int, bool, str], list[Connection]] = {}
         self._addresses: dict[tuple[str, int], tuple[float, list[str]]] = {}
+        self._asking: dict[tuple[str, int], asyncio.Task[list[str]]] = {}
         self._sweeper = self.loop.call_later(SWEEP_S, self._sweep)
 
     async def post(self, request: Request, timeout_s: float = 30.0) -> Response:
@@ -247,6 +248,8 @@ class Http:
     def close(self) -> None:
         """End all connections; requests under way end as unknown."""
         self._sweeper.cancel()
+        for asking in self._asking.values():
+            asking.cancel()
         for connection in [*self.busy]:
             connection.fail("we stopped before the answer")
         for pool in [*self._idle.values()]:
@@ -309,10 +312,32 @@ class Http:
         raise OSError(None, "the name has no address")
 
     async def _resolve(self, host: str, port: int) -> list[str]:
-        """Return up to three addresses of a host, kept for half a minute; all must be open to us."""
-        known = self._addresses.get((host, port))
+        """Return up to three addresses of a host, kept for half a minute; all must be open to us.
+
+        Each host is asked about once at a time: the threads that ask are few, and a name server that does not
+        answer would take them from the hosts of other accounts. Where it fails the old addresses are good.
+        """
+        key = (host, port)
+        known = self._addresses.get(key)
         if known and known[0] > self.loop.time():
             return known[1]
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = self._asking[key] = self.loop.create_task(self._look_up(host, port))
+            asking.add_done_callback(partial(self._asked, key))
+        try:
+            return await asyncio.shield(asking)
+        except OSError:
+            if known:
+                return known[1]
+            raise
+
+    def _asked(self, key: tuple[str, int], ended: asyncio.Task[list[str]]) -> None:
+        del self._asking[key]
+        if not ended.cancelled():
+            ended.exception()  # seen, also where nobody waits for it any more
+
+    async def _look_up(self, host: str, port: int) -> list[str]:
         found = await self.loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         if not self._inside.opens(host, addresses):
