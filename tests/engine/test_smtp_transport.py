@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import socket
 import threading
+import time
+from inspect import signature
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -14,6 +16,7 @@ from kaskad.domain.terms import Channel, Reason
 from kaskad.engine.process import new_loop
 from kaskad.engine.transport import smtp as transport
 from kaskad.engine.transport.smtp import Mailer
+from kaskad.engine.world import Options
 from kaskad.providers.base import Account
 from kaskad.providers.smtp import Mail
 from support.certificates import certificate
@@ -342,3 +345,57 @@ def test_a_reply_in_many_lines_and_pieces_is_read_whole():
     with pipelining([(GROUP, TAKEN), (END, list(b"250-2.0.0 one\r\n250 two\r\n"))]) as (port, _):
         reply = sent(account(port), MAIL)
     assert (reply.code, reply.text) == (250, "2.0.0 one\ntwo")
+
+
+@contextlib.contextmanager
+def slow(wait_s, answers):
+    """A server that waits before its greeting and before each answer, and keeps the mails that it takes."""
+    listener, mails = socket.create_server(("127.0.0.1", 0)), []
+
+    def serve():
+        with contextlib.suppress(OSError):
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as lines:
+                for said in answers:
+                    time.sleep(wait_s)
+                    connection.sendall(said)
+                    if said.startswith(b"354"):
+                        while (line := lines.readline()) not in (b".\r\n", b""):
+                            mails.append(line)
+                    elif not lines.readline():
+                        return
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield listener.getsockname()[1], mails
+    finally:
+        listener.close()
+
+
+TALK = [b"220 hello\r\n", b"250 hi\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n", b"250 taken\r\n"]
+
+
+def test_a_server_that_is_slow_at_every_answer_is_given_up_before_the_mail_is_handed_over(monkeypatch):
+    monkeypatch.setattr(transport, "PREPARE_S", 1.0)
+    with slow(0.4, TALK) as (port, mails):
+        error = sent(account(port), MAIL)
+    assert isinstance(error, SendError) and (error.reason, error.accepted) == (Reason.TRANSIENT, False)
+    assert mails == [], "else it would be sent after all, and called lost"
+
+
+def test_a_greeting_that_never_comes_is_given_up_as_soon(monkeypatch):
+    monkeypatch.setattr(transport, "PREPARE_S", 0.5)
+    with slow(20, TALK) as (port, _):
+        began = time.monotonic()
+        error = sent(account(port), MAIL, timeout_s=60)
+    assert error.reason is Reason.TRANSIENT and time.monotonic() - began < 5
+
+
+def test_a_server_that_is_slow_within_bounds_gets_its_mail():
+    with slow(0.1, TALK) as (port, mails):
+        assert sent(account(port), MAIL).code == 250 and mails
+
+
+def test_a_mail_has_its_answer_before_it_is_taken_for_lost():
+    confirmed_s = signature(Mailer.hand).parameters["timeout_s"].default
+    assert (transport.PREPARE_S + confirmed_s) * 1000 < Options().submit_guard_ms

@@ -34,18 +34,19 @@ class Dialogue(asyncio.Protocol):
         self._awaited = 0  # replies to commands that have been written
         self._waiter: asyncio.Future[None] | None = None
 
-    async def carry(self, mail: Mail) -> Reply:
-        """Return the server's last word on a mail; raises SendError where there is none.
+    async def prepare(self, mail: Mail) -> Reply | None:
+        """Return why the server will not have the mail; None: it waits for it.
 
-        Before the mail itself is written that proves that nothing was accepted, from then on it is unknown.
+        Raises SendError where it is lost, which proves that nothing was accepted.
         """
         try:
-            refused = await self._prepare(mail)
+            return await self._prepare(mail)
         except Lost as error:
             detail = "the mail server was lost before the mail was handed over"
             raise SendError(Reason.TRANSIENT, detail) from error
-        if refused is not None:
-            return refused
+
+    async def hand(self, mail: Mail) -> Reply:
+        """Return the word on a mail that the server waits for; raises SendError (unknown) if it is lost."""
         try:
             return await self._ask(mail.content.replace(b"\r\n.", b"\r\n.."), b".\r\n")
         except Lost as error:

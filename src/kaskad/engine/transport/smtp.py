@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import cast
 
 import aiosmtplib
@@ -25,6 +27,9 @@ from kaskad.providers.smtp import Mail, Reply, Smtp
 
 MAILS_PER_SESSION = 100  # many servers close after as many
 IDLE_S = 20.0
+PREPARE_S = (
+    25.0  # from the connection to the server's "go ahead"; with an answer to the mail less than the guard
+)
 _LOST = (SMTPServerDisconnected, SMTPTimeoutError, SMTPReadTimeoutError, OSError)
 
 
@@ -60,20 +65,23 @@ class Mailer:
     async def hand(self, mail: Mail, account: Account, timeout_s: float = 60.0) -> Reply:
         """Return the server's last word on one mail; `timeout_s` bounds each of its answers.
 
-        A session that the server has closed meanwhile is replaced once, before anything was handed over.
+        A session that the server has closed meanwhile is replaced once, before anything was handed over. A
+        server that is slow at every answer is given up before somebody takes the mail for lost.
         """
+        until = self._loop.time() + PREPARE_S
         session = self._take(account)
         if session is not None:
             try:
-                reply = await self._carry(session, mail)
+                reply = await self._carry(session, mail, until)
             except SendError as error:
                 if error.accepted is None:
                     raise
             else:
                 if reply.code != 421:
                     return reply
-        opened = await self._open(account, timeout_s)
-        return opened if isinstance(opened, Reply) else await self._carry(opened, mail)
+        async with _in_time(until):
+            opened = await self._open(account, timeout_s)
+        return opened if isinstance(opened, Reply) else await self._carry(opened, mail, until)
 
     async def close(self) -> None:
         """Close all idle sessions."""
@@ -84,12 +92,14 @@ class Mailer:
                 session.dialogue.close()
         self._idle.clear()
 
-    async def _carry(self, session: Session, mail: Mail) -> Reply:
+    async def _carry(self, session: Session, mail: Mail, until: float) -> Reply:
         """Carry one mail, and keep the session where it is as good as new."""
         clean = False
         try:
             session.mails += 1
-            reply = await session.dialogue.carry(mail)
+            async with _in_time(until):
+                refused = await session.dialogue.prepare(mail)
+            reply = refused or await session.dialogue.hand(mail)
             clean = reply.code < 300 or (reply.code != 421 and await session.dialogue.reset())
         finally:
             if clean and session.usable:
@@ -129,6 +139,9 @@ class Mailer:
             client = self._client(account, timeout_s)
             await client.connect()
             await _greet(client)
+        except asyncio.CancelledError:
+            client.close()
+            raise
         except SMTPResponseException as refusal:  # at the greeting, EHLO, STARTTLS or login
             return Reply(refusal.code, refusal.message)
         except ValueError as error:
@@ -161,6 +174,16 @@ class Mailer:
             start_tls=security == "starttls",
             tls_context=self._tls if security != "none" else None,
         )
+
+
+@asynccontextmanager
+async def _in_time(until: float) -> AsyncIterator[None]:
+    """Raise SendError where what comes before the mail itself is not over by then."""
+    try:
+        async with asyncio.timeout_at(until):
+            yield
+    except TimeoutError as error:
+        raise SendError(Reason.TRANSIENT, "the mail server was too slow to take the mail") from error
 
 
 async def _greet(client: aiosmtplib.SMTP) -> None:
