@@ -241,7 +241,25 @@ def test_ten_thousand_reports_in_one_webhook_are_ten_thousand_reports(name, even
 @given(st.integers(300, 599))
 def test_only_a_status_below_500_proves_that_nothing_was_accepted(status):
     error = status_error(Response(status, {}, b""))
-    assert error.accepted is (False if status < 500 else None)
+    assert error.accepted is (False if status < 500 and status != 408 else None)
+
+
+@pytest.mark.parametrize(
+    "status, body, reason, accepted",
+    [
+        (408, b"", Reason.AMBIGUOUS, None),  # a gateway whose service was late says so too
+        (409, b"", Reason.AMBIGUOUS, None),  # it is still at the request whose answer was lost
+        (409, b'{"error_class": "opted_out"}', Reason.OPTED_OUT, False),
+        (421, b"", Reason.TRANSIENT, False),
+        (425, b"", Reason.TRANSIENT, False),
+    ],
+)
+def test_a_webhook_s_receiver_that_may_have_taken_a_message_has_not_refused_it(
+    status, body, reason, accepted
+):
+    with pytest.raises(SendError) as raised:
+        PROVIDERS["generic_webhook"].read_response(Response(status, {}, body))
+    assert (raised.value.reason, raised.value.accepted) == (reason, accepted)
 
 
 @pytest.mark.parametrize(

@@ -137,10 +137,13 @@ STATUSES: Mapping[int, Reason] = {  # what an HTTP status says by itself, where 
     403: Reason.AUTH,
     404: Reason.AUTH,
     405: Reason.AUTH,
+    407: Reason.AUTH,
     410: Reason.AUTH,
     413: Reason.CONTENT,
     415: Reason.AUTH,
+    421: Reason.TRANSIENT,
     422: Reason.CONTENT,
+    425: Reason.TRANSIENT,
     429: Reason.RATE_LIMITED,
 }
 
@@ -148,11 +151,13 @@ STATUSES: Mapping[int, Reason] = {  # what an HTTP status says by itself, where 
 def status_error(response: Response, detail: str = "", *, code: str = "") -> SendError:
     """Return the error that the status alone tells: only 4xx proves that nothing was accepted.
 
+    408 does not: gateways answer it also where what stands behind them was late.
+
     Redirects are not followed: a 3xx is a wrong URL, so configuration.
     """
     status, wait = response.status, retry_after_ms(response)
     text = f"HTTP {status}" + (f": {detail}" if detail else "")
-    if 300 <= status < 500:
+    if 300 <= status < 500 and status != 408:
         reason = STATUSES.get(status, Reason.AUTH if status < 400 else Reason.OTHER)
         return SendError(reason, text, code=code, retry_after_ms=wait)
     return SendError(Reason.AMBIGUOUS, text, code=code, retry_after_ms=wait, accepted=None)

@@ -219,13 +219,19 @@ def _posted(outgoing: Outgoing) -> Posted:
 
 
 def _refusal(response: Response) -> SendError:
-    """Return why it was refused, in the body's words where it has them."""
+    """Return why it was refused, in the body's words where it has them.
+
+    409 without words: the receiver is still at a request under this key, whose answer we have lost.
+    """
     general = status_error(response)
     try:
-        answer = response.json()
+        told = response.json()
     except SendError:
-        return general
-    if not isinstance(answer, dict) or general.accepted is None:
+        told = None
+    answer = told if isinstance(told, dict) else {}
+    if response.status == 409 and "error_class" not in answer:
+        return SendError(Reason.AMBIGUOUS, general.detail, accepted=None)
+    if not answer or general.accepted is None:
         return general
     reason = ERRORS.get(_text(answer.get("error_class")), general.reason)
     return SendError(
