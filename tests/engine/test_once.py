@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain, repeat
+
 import pytest
 
 from kaskad.domain.terms import Channel, Kind, Reason
@@ -119,7 +121,7 @@ def test_a_message_in_doubt_is_never_given_to_the_backup_account(db):
 
 def test_a_message_in_doubt_is_not_called_rejected_by_a_later_refusal_to_connect(db):
     stage = Stage(db, account_each=IDEMPOTENT)
-    answers = iter([False, True, True, True, True, True, True, True, True, True, True, True, True])
+    answers = chain([False], repeat(True))
     stage.answer = lambda parcel: refused(
         parcel, stage.clock.now(), Reason.TRANSIENT if next(answers) else Reason.AMBIGUOUS,
         proven=parcel.attempt > 1,
@@ -430,3 +432,40 @@ def test_an_account_that_is_slow_by_nature_keeps_its_messages(db):
     assert {parcel.account_id for parcel in stage.parcels} == {first}
     stage.passes("2s")
     assert backup in {parcel.account_id for parcel in stage.parcels}
+
+
+def test_what_was_refused_before_its_account_counted_as_down_goes_by_the_backup_too(either):
+    stage = Stage(either)
+    backup = stage.account(Channel.SMS, "backup", priority=9)
+    stage.cascade(TEXT)
+    stage.answer = lambda parcel: (
+        accepted(parcel, stage.clock.now())
+        if parcel.account_id == backup
+        else refused(parcel, stage.clock.now(), Reason.TRANSIENT)
+    )
+    people = [stage.person(f"p{n}") for n in range(8)]
+    for person in people:
+        stage.event(person, "left", cart_id=1)
+    stage.passes("4s")
+    assert [stage.states(person)["sms"] for person in people] == ["sent"] * 8
+
+
+def test_an_account_that_somebody_mends_is_tried_at_once(db):
+    stage = Stage(db)
+    stage.account(Channel.SMS, "backup", priority=9)
+    stage.cascade(TEXT)
+    first = stage.world.accounts_by_name["sms"].id
+    stage.answer = lambda parcel: (
+        refused(parcel, stage.clock.now(), Reason.AUTH)
+        if parcel.account_id == first
+        else accepted(parcel, stage.clock.now())
+    )
+    for number in range(30):
+        stage.event(stage.person(f"p{number}"), "left", cart_id=1)
+        stage.passes("2m")
+    assert stage.world.limits[first].next_at(stage.clock.now()) is not None
+    stage.account(Channel.SMS, "sms", secrets={"secret": "another-secret-0123456789"})
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
+    for name in ("ann", "bob"):
+        stage.event(stage.person(name), "left", cart_id=1)
+    assert [parcel.account_id for parcel in stage.parcels[-2:]] == [first, first]

@@ -17,7 +17,7 @@ CAP_MS = 15 * 60_000
 PAUSE_CAP_MS = 10 * 60_000  # between messages that try whether a provider works again
 LONGEST_MS = 60 * 60_000  # whatever a provider asks for, one message tries it again after so long
 REST_MS = 30_000  # a provider that asks for so long a pause is out of service: others stand in
-STALL_MS = 5_000  # all slots taken for so long, and nothing has ended: others stand in
+STALLS = 18  # all slots taken for this part of the guard, and nothing has ended: others stand in
 FAR = 1 << 60  # an instant that does not come
 Tries = tuple[int, tuple[bool, ...], int, bool, int | None]  # what a breaker has learnt
 Learnt = tuple[int, Tries]  # and until when nothing is to go
@@ -128,6 +128,11 @@ class Breaker:
             self._probing = False
             self.open_until = until
 
+    def try_anew(self, now: int) -> None:
+        """Let a probe go at once, as somebody has changed what may be why it failed; not where it is held."""
+        if self.open_until is not None and self.open_until != FAR:
+            self._opened, self._probing, self.open_until = 0, False, min(now, self.open_until)
+
     def hold(self) -> None:
         """Open until somebody closes it: no probe goes."""
         self._probing = False
@@ -180,10 +185,10 @@ class AccountLimits:
     """What one account may be asked: free slots, tokens, the provider's wish to wait, the breaker."""
 
     def __init__(
-        self, concurrency: int, bucket: TokenBucket, breaker: Breaker, *, stall_ms: int = STALL_MS
+        self, concurrency: int, bucket: TokenBucket, breaker: Breaker, guard_ms: int = 90_000
     ) -> None:
         self.concurrency = concurrency
-        self._stall_ms = stall_ms
+        self._stall_ms = guard_ms // STALLS
         self._full_since: int | None = None  # that all slots are taken, and nothing has ended
         self._usual_ms = 0  # for so long that was lately so, at most, before something was taken
         self.bucket = bucket
@@ -196,6 +201,11 @@ class AccountLimits:
         """Go on with other limits, as somebody has changed the account."""
         self.concurrency = concurrency
         self.bucket.change(per_second, burst)
+
+    def try_anew(self, now: int) -> None:
+        """Ask the provider again at once: it may be another one now, or have another key."""
+        self._until = self._throttled = 0
+        self.breaker.try_anew(now)
 
     @property
     def busy(self) -> bool:

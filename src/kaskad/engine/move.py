@@ -141,7 +141,7 @@ def _ready(tx: Transaction, world: World, now: int) -> list[tuple[Any, ...]]:
         if free:
             limit = min(free, world.due_limit)
             rows = tx.all(
-                "queued_messages", account_id=account_id, now=now, limit=limit, untried=int(bool(other))
+                "queued_messages", account_id=account_id, now=now, limit=limit, unsent=int(bool(other))
             )
             if other:
                 rows = [(*row[:2], other, *row[3:]) for row in rows]

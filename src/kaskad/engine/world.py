@@ -30,7 +30,7 @@ from kaskad.engine.available import Available, Members
 from kaskad.engine.backlog import Backlog
 from kaskad.engine.clock import Clock
 from kaskad.engine.holds import Holds
-from kaskad.engine.limits import STALL_MS, AccountLimits, Breaker, Lessons, TokenBucket
+from kaskad.engine.limits import AccountLimits, Breaker, Lessons, TokenBucket
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.spending import Spending
 from kaskad.engine.texts import Texts
@@ -55,7 +55,6 @@ class Options(Struct, frozen=True):
     base_url: str = ""  # of tracked links and webhooks; "" sends links as they are
     link_url: str = ""  # of the short links of texts and messengers; "": they have long ones
     submit_guard_ms: int = 90_000  # longer than any transport waits for an answer
-    stall_ms: int = STALL_MS  # of an account all of whose slots wait for answers
     link_life_ms: int = 90 * 86_400_000
     due_limit: int = 4_000  # runs moved in one tick, at most
     enrol_limit: int = 4_000
@@ -206,6 +205,10 @@ class World:
     def set_accounts(self, accounts: Iterable[Account]) -> None:
         """Replace the accounts; those that stay keep the tokens and slots they have taken."""
         given = {account.id: account for account in accounts}
+        for number, known_as in self.accounts.items():
+            now_as = given.get(number, known_as)
+            if (now_as.settings, now_as.secrets) != (known_as.settings, known_as.secrets):
+                self.limits[number].try_anew(self.clock.now())
         for gone in self.accounts.keys() - given.keys():
             del self.accounts[gone]
         self.accounts.update(given)  # in place: the dispatcher reads this very mapping
@@ -232,9 +235,8 @@ class World:
             own, known = limits_of(account, able), self.limits.get(account.id)
             if known is None:
                 bucket = TokenBucket(own.per_second, own.burst)
-                self.limits[account.id] = AccountLimits(
-                    own.concurrency, bucket, Breaker(key=account.name), stall_ms=self.options.stall_ms
-                )
+                breaker, guard_ms = Breaker(key=account.name), self.options.submit_guard_ms
+                self.limits[account.id] = AccountLimits(own.concurrency, bucket, breaker, guard_ms)
             else:
                 known.change(own.concurrency, own.per_second, own.burst)
         self.by_channel = dict(channels)

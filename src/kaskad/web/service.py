@@ -283,7 +283,6 @@ def _options(settings: Settings, factor: float, moves: bool) -> Options:
         base_url=settings.base_url,
         link_url=settings.link_url if settings.base_url else "",
         submit_guard_ms=int(_GUARD_MS * factor),
-        stall_ms=int(plain.stall_ms * factor),
         inbox_patience_ms=int(plain.inbox_patience_ms * factor),
         timer_patience_ms=int(plain.timer_patience_ms * factor),
         moves=moves,

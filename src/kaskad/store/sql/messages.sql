@@ -305,10 +305,11 @@ UPDATE messages m SET state = k.state, not_before = NULL
 -- name: queued_messages
 -- exception: a queue, claimed by age: every part holds some of it.
 -- What may be handed over for an account now, best lane first; not of runs that another worker has. With each: has
--- nothing been tried with it, and is nothing known of it? With :untried 1 only such: another account may take them.
+-- nothing been tried with it, and is nothing known of it? With :unsent 1 only those that have proven not to have
+-- left: another account may take them.
 SELECT m.contact_id, m.run_id, m.account_id, m.attempt = 0 AND m.mask = 0, m.lane FROM messages m
        /* postgresql: JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id */
- WHERE m.account_id = :account_id AND m.not_before <= :now AND (:untried = 0 OR m.attempt = 0 AND m.mask = 0)
+ WHERE m.account_id = :account_id AND m.not_before <= :now AND (:unsent = 0 OR m.mask = 0)
  ORDER BY m.lane, m.not_before
  LIMIT :limit /* postgresql: FOR UPDATE OF r SKIP LOCKED */;
 
