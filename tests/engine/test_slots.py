@@ -136,3 +136,20 @@ def test_failures_of_one_tick_are_in_a_row_only_if_nothing_was_taken_between(db)
     stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
     stage.event(ann, "service")
     assert stage.sent(ann) == ["letter"]
+
+
+def test_who_waits_for_an_account_is_told_by_the_first_of_all_lanes(either):
+    stage = Stage(either, account_each={"limits": {"concurrency": 1, "per_second": 1e6, "burst": 1000}})
+    stage.answer = lambda parcel: None
+    for lane in ("service", "transactional", "advertising"):
+        stage.cascade(CASCADE.format(lane))
+    began = stage.clock.now()
+    for number, lane in enumerate(("service", "service", "transactional", "advertising")):
+        stage.event(stage.person(f"p{number}"), lane)
+        stage.clock.at += 1_000
+    account_id = stage.world.accounts_by_name["email"].id
+    assert [tuple(row) for row in stage.rows("queued_accounts")] == [(account_id, began + 1_000)]
+    after = [
+        stage.rows("next_queued", account_id=account_id, now=began + ms)[0][0] for ms in (0, 1_000, 3_000)
+    ]
+    assert after == [began + 1_000, began + 2_000, None]
