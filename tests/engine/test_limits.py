@@ -191,3 +191,16 @@ def test_nobody_waits_for_longer_than_an_hour_for_a_provider_whatever_it_asks_fo
     limits.grant(0, 1)
     limits.settle(0, Reason.RATE_LIMITED, 86_400_000)
     assert limits.grant(3_599_999, 5) == 0 and limits.grant(3_600_000, 5) == 1
+
+
+def test_what_an_undone_tick_has_learnt_of_an_account_is_forgotten():
+    limits = AccountLimits(2, TokenBucket(1000, 1000), Breaker())
+    limits.grant(0, 2)
+    limits.settle(1_000, Reason.RATE_LIMITED)
+    limits.grant(2_000, 1)
+    before, stalls_at = limits.learnt(), limits.stalls_at()
+    limits.accepted(5_000, 1)
+    limits.settle(6_000, Reason.RATE_LIMITED, 40_000)
+    limits.in_flight = 2
+    limits.restore(before)
+    assert limits.learnt() == before and limits.stalls_at() == stalls_at == 7_000

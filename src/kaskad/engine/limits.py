@@ -20,7 +20,7 @@ REST_MS = 30_000  # a provider that asks for so long a pause is out of service: 
 STALLS = 18  # all slots taken for this part of the guard, and nothing has ended: others stand in
 FAR = 1 << 60  # an instant that does not come
 Tries = tuple[int, tuple[bool, ...], int, bool, int | None]  # what a breaker has learnt
-Learnt = tuple[int, Tries]  # and until when nothing is to go
+Learnt = tuple[int, int, int | None, int, Tries]  # and an account: of its pauses, and of its full slots
 
 
 class TokenBucket:
@@ -297,11 +297,11 @@ class AccountLimits:
 
     def learnt(self) -> Learnt:
         """Return what the ends of messages have taught so far."""
-        return self._until, self.breaker.learnt()
+        return self._until, self._throttled, self._full_since, self._usual_ms, self.breaker.learnt()
 
     def restore(self, learnt: Learnt) -> None:
         """Forget what they have taught since."""
-        self._until, tries = learnt
+        self._until, self._throttled, self._full_since, self._usual_ms, tries = learnt
         self.breaker.restore(tries)
 
     def accepted(self, now: int, count: int) -> None:

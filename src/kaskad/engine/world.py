@@ -30,7 +30,7 @@ from kaskad.engine.available import Available, Members
 from kaskad.engine.backlog import Backlog
 from kaskad.engine.clock import Clock
 from kaskad.engine.holds import Holds
-from kaskad.engine.limits import AccountLimits, Breaker, Lessons, TokenBucket
+from kaskad.engine.limits import FAR, AccountLimits, Breaker, Lessons, TokenBucket
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.spending import Spending
 from kaskad.engine.texts import Texts
@@ -394,11 +394,8 @@ class World:
         firsts: dict[int, int] = {}
         shared: dict[int, Members] = {}
         for channel, accounts in self.by_channel.items():
-            usable = [a for a in accounts if self.limits[a.id].works(now)] or [
-                a
-                for a in accounts  # or stalled, with nobody to stand in
-                if a.id not in self.down_since or now - self.down_since[a.id] < patience_ms
-            ]
+            patient = [a for a in accounts if now - self.down_since.get(a.id, FAR) < patience_ms]
+            usable = [a for a in accounts if self.limits[a.id].works(now)] or patient  # also if stalled
             firsts[channel] = usable[0].id if usable else 0
             alike = [(a.id, a.weight) for a in usable if a.priority == usable[0].priority]
             if len(alike) > 1:
