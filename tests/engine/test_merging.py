@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from kaskad.domain.consent import ANY
 from kaskad.domain.errors import Conflict, NotFound
-from kaskad.domain.terms import Channel, Kind
+from kaskad.domain.terms import Channel, Kind, Outcome
 from kaskad.engine import merging
 from kaskad.engine.ingest import Ingest
-from kaskad.store import cards, cascades, changes, contacts, courses, merges
+from kaskad.store import cards, cascades, changes, contacts, courses, merges, set_aside
 from kaskad.store.db import Database
 from kaskad.store.statements import statements
 from support.play import NOON
@@ -71,6 +71,27 @@ def test_the_run_that_is_further_goes_on_and_nothing_is_sent_twice(either: Datab
         merge(stage, kept, old)
     with pytest.raises(NotFound):
         merge(stage, kept, 99)
+
+
+@pytest.mark.parametrize("about_kept", [True, False])
+def test_what_is_set_aside_about_either_hinders_no_merge_and_counts_when_it_is_applied(either, about_kept):
+    stage = Stage(either)
+    kept, old = both(stage)
+    who, now = kept if about_kept else old, stage.clock.now()
+    row = (who, stage.run(who).id, 0, Kind.CLICKED.value, "late", now, None)
+
+    def put(tx):
+        set_aside.keep(tx, [row], "KeyError at inbox.py:7", now)
+        stage.world.entries_set_aside = set_aside.count(tx)
+
+    stage.engine.write(put)
+    stage.works()
+    assert merge(stage, kept, old).ended == 1
+    stage.passes("P7D")
+    assert steps(stage, kept, old) == ["letter", "chat", "letter"], "nothing goes while it is not known"
+    stage.engine.write(set_aside.retry)
+    stage.works()
+    assert {run.outcome for run in stage.runs(kept)} == {Outcome.RESPONDED.code, Outcome.SUPERSEDED.code}
 
 
 def test_a_late_reaction_to_either_ends_the_run_that_goes_on(either: Database):

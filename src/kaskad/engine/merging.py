@@ -204,12 +204,15 @@ def _passages(tx: Transaction, runs: Sequence[Run]) -> dict[RunKey, Passages]:
 
 
 def _end(tx: Transaction, world: World, keys: Collection[RunKey], now: int) -> None:
-    """End live runs now: what waits is withdrawn, tasks are closed, subscribers are told."""
+    """End live runs now: what waits is withdrawn, tasks are closed, subscribers are told.
+
+    For what was set aside about their contacts the runs wait that go on.
+    """
     changes = Changes(world.known_inputs, world.outbox)
     for run in run_store.load(tx, keys):
         mark(changes, run, Kind.SUPERSEDED, _EVENT, now)
     changes.flush_facts(tx)
-    move(tx, world, set(keys), now, timers=False, told=set())
+    move(tx, world, set(keys), now, timers=False, told=set(), waits=False)
 
 
 def _unite(

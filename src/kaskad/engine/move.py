@@ -73,13 +73,15 @@ def move(
     tx: Transaction, world: World, touched: Collection[RunKey], now: int, *, timers: bool = True,
     told: set[RunKey] | None = None, news: Mapping[RunKey, News | None] = {},
     refused: Mapping[RunKey, int] = {}, sums: Sums | None = None, among: Collection[RunKey] | None = None,
+    waits: bool = True,
 ) -> Moved:  # fmt: skip
     """Move `touched` runs, those whose timer is due (if `timers`), and those whose queued message may go.
 
     `told` are those about which this tick has brought something telling, `news` says of some what; the runs
     that end by it are taken out of `told`. `refused` are those of whose message at that step it has brought
     nothing but that it was refused at once. To `sums` is added what is held, for the caller to write.
-    `among`: of the runs that are ready only these, and these too if their timers are not due.
+    `among`: of the runs that are ready only these, and these too if their timers are not due. `waits`: runs
+    wait for what was set aside about their contacts.
     """
     told = set() if told is None else told
     ready = {(row[0], row[1]): row for row in _ready(tx, world, now)} if timers or among else {}
@@ -94,7 +96,7 @@ def move(
     # The runs are ours now: nothing can come between a look at the inbox and the end.
     if world.shared or world.entries_set_aside or among:
         waiting = run_store.unapplied(tx, [*due, *loaded])
-        if waiting:
+        if waiting and waits:
             loaded = _without_set_aside(tx, world, loaded, ready, now)
         due = [run for run in due if run.contact_id not in waiting]
         loaded = [r for r in loaded if r.contact_id not in waiting or (r.contact_id, r.id) in touched]
