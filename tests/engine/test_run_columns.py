@@ -222,6 +222,46 @@ def test_the_first_making_waits_for_who_counts(office: tuple[Stage, Office]) -> 
     check(stage)
 
 
+def test_what_is_read_while_a_block_is_made_anew_does_not_stay(office: tuple[Stage, Office]) -> None:
+    stage, office = office
+    list(asked.refresh(office))
+    office.write(counted_anew(stage, everybody(stage)[0], 500))
+
+    def write(change: Callable[[Transaction], int]) -> int:
+        done = office.write(change)
+        check(stage)  # it is begun, and its columns are still those of before
+        return done
+
+    run_columns.make(stage.db, 0, write)
+    with stage.db.read() as tx:
+        assert not tx.all("touched_runs")
+    check(stage)
+
+
+def test_what_segments_ask_is_in_memory_before_they_do(
+    office: tuple[Stage, Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, office = office
+    segments.create(office, "silent", 'cascade("sale").sent(9d) and not cascade("sale").reacted')
+    before = segments.count(office, "silent"), reports.report(office, "sale", Among("silent")).report
+    monkeypatch.setattr(asked, "LARGE", 1)
+    assert not list(asked.to_memory(office)), "nothing is made yet"
+    list(asked.refresh(office))
+    pieces = list(asked.to_memory(office))
+    assert len(pieces) == 6, "deeds of ready segments, and of this one; runs of the cascade"
+    for piece in pieces:
+        piece()
+    read: list[str] = []
+    with stage.db.read() as tx:
+        among = type(tx).among
+    monkeypatch.setattr(
+        type(tx), "among", lambda own, name, *a, **more: read.append(name) or among(own, name, *a, **more)
+    )
+    after = segments.count(office, "silent"), reports.report(office, "sale", Among("silent")).report
+    assert after == before and after[0]
+    assert "deed_columns_of" not in read and "run_columns_of" not in read
+
+
 def test_columns_that_nobody_asks_for_are_dropped(office: tuple[Stage, Office]) -> None:
     stage, office = office
     list(asked.refresh(office))

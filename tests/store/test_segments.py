@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kaskad.domain.condition import Kept
-from kaskad.domain.condition_kept import span
+from kaskad.domain.condition_kept import OUTCOMES, REACTIONS, span
 from kaskad.domain.errors import Invalid
 from kaskad.domain.rfm import RfmRule
 from kaskad.domain.segment import Equals, circle, of_attributes, read
@@ -301,6 +303,26 @@ def test_what_cascades_did_is_told_by_columns(peopled: tuple[Database, list[int]
             found = deeds.doers(slug, name, -(2**61) if after is None else after, until)
             assert found is not None
             assert found.tolist() == sorted(segments.judged(tx, condition, range(1, ids[-1] + 2), NOW))
+            for now in range(NOW - 4 * DAY, NOW, DAY // 2):  # some of what was done was later than that
+                after, until, _ = span(condition.tree, now)
+                after = now - 2 * DAY if after is None and name != "sent" else after
+                since = -(2**61) if after is None else after
+                found = deeds.doers(slug, name, since, until)
+                asked = {"slug": slug, "after": since, "until": until}
+                assert found is not None and found.tolist() == _by_tables(tx, name, asked)
+
+
+def _by_tables(tx: Transaction, word: str, asked: Mapping[str, Any]) -> list[int]:
+    statements = {"entered": "segment_entered", "sent": "segment_sent"}
+    more: dict[str, int] = {}
+    if word in REACTIONS:
+        statement, more = "segment_reacted", {"kinds": REACTIONS[word]}
+    elif word in OUTCOMES:
+        statement, more = "segment_ended", {"outcome": OUTCOMES[word].code}
+    else:
+        statement = statements[word]
+    row = tx.one(statement, **asked, **more)
+    return sorted(map(int, row[0].split(","))) if row and row[0] else []
 
 
 def _found(db: Database, text: str) -> set[int]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from kaskad.actions.office import Office
-from kaskad.store import run_blocks, segment_blocks, segments, settings
+from kaskad.domain.condition import Kept, parse, walk
+from kaskad.domain.segment import READY
+from kaskad.store import cascades, run_blocks, segment_blocks, segments, settings
 from kaskad.store.db import Transaction
 from kaskad.store.segment_blocks import Standing
 
@@ -14,6 +16,7 @@ ASKED = "segments_asked"  # when somebody last asked about people, or prepared t
 DAY_MS = 86_400_000
 IN_USE_MS = 30 * DAY_MS
 LARGE = 8  # blocks of contacts; of fewer the tables tell in some ten milliseconds
+SEVERAL = 8  # deeds that segments ask about, and cascades, of which columns are brought into memory
 MANY_ROWS = 16_000  # of an import: whoever brings in so many will ask about them
 
 
@@ -55,6 +58,34 @@ def refresh(office: Office) -> Iterator[tuple[int, int]]:
 
     yield from segment_base.making(office.db, office.now(), office.write)
     yield from run_columns.making(office.db, office.write)
+
+
+def to_memory(office: Office) -> Iterator[Callable[[], object]]:
+    """Yield what brings into memory what segments ask of cascades, and as what the runs of those changed last
+    are counted: nothing where columns are not wanted or not made, or people are few."""
+    from kaskad.store import deed_columns, run_columns
+
+    with office.read() as tx:
+        if not is_wanted(office, tx) or any(
+            each.blocks < LARGE or each.made < each.blocks for each in standings(tx)
+        ):
+            return
+        trees = [parse(text).tree for text in READY.values()]
+        trees += [each.condition.tree for each in segments.page(tx, after="", limit=SEVERAL)]
+        latest = sorted(cascades.all_cascades(tx), key=lambda row: -row.changed_at)[:SEVERAL]
+    nodes = [
+        node for tree in trees for node in walk(tree) if isinstance(node, Kept) and node.function == "cascade"
+    ]
+    asked_for = dict.fromkeys(deed_columns.asked_for(node) for node in nodes)
+    for deeds in list(asked_for)[:SEVERAL]:
+        yield partial(_bring, office, partial(deed_columns.bring, asked=deeds))
+    for row in latest:
+        yield partial(_bring, office, partial(run_columns.bring, cascade_id=row.id))
+
+
+def _bring(office: Office, bring: Callable[[Transaction], object]) -> None:
+    with office.read() as tx:
+        bring(tx)
 
 
 def drop(office: Office) -> Iterator[int]:

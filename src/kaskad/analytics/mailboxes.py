@@ -15,7 +15,7 @@ from kaskad.domain.figures import FAILED, WINDOW_MS, arrived
 from kaskad.domain.guarded import DEAD
 from kaskad.domain.mailboxes import service_of
 from kaskad.domain.terms import Kind, MessageState
-from kaskad.store import courses
+from kaskad.store import courses, run_blocks
 from kaskad.store.db import Row, Transaction
 from kaskad.store.segment_blocks import BLOCK
 
@@ -123,7 +123,7 @@ def _sources(tx: Transaction) -> _Sources:
 
 def _made(tx: Transaction) -> set[int]:
     """Return the blocks that are made, with mails and with whose mailbox is whose."""
-    mails = {block for block, is_made in tx.all("run_blocks") if is_made}
+    mails = set(run_blocks.generations(tx))
     return mails & {block for block, built_at in tx.all("segment_blocks") if built_at is not None}
 
 

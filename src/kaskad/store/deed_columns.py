@@ -7,24 +7,30 @@ still due to be, is asked as they stand; where these are too many, or a block is
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
-from kaskad.domain.condition_kept import ANY, OUTCOMES, REACTIONS
+from kaskad.domain.condition import Kept
+from kaskad.domain.condition_kept import ANY, OUTCOMES, REACTIONS, span
 from kaskad.store import courses, run_blocks
 from kaskad.store.db import Transaction
 from kaskad.store.packed import Packed, pack, unpack
 from kaskad.store.segment_blocks import BLOCK
-from kaskad.store.segment_columns import Flags, Integers
+from kaskad.store.segment_columns import TOGETHER, Integers
+from kaskad.store.shelf import SHELF
 
 MOST = 20_000  # runs that are due, and people who are asked as they stand
 ENTERED, SENT, REACTED, ENDED = "entered", "sent", "reacted", "ended"
+FIRST, LAST = "first", "last"  # deeds of a contact
+LONG_AGO = -(2**61)  # before any deed
 
+Asked: TypeAlias = tuple[str, str, str]  # a cascade or `any`, the word, FIRST or LAST
 _Codes: TypeAlias = Callable[
     [Any], Any
 ]  # which kinds of facts, or outcomes, are meant; for arrays and numbers
@@ -86,8 +92,8 @@ class Deeds:
         self._tx = tx
 
     @cached_property
-    def _made(self) -> set[int]:
-        return {block for block, is_made in self._tx.all("run_blocks") if is_made}
+    def _made(self) -> dict[int, int]:
+        return run_blocks.generations(self._tx)
 
     @cached_property
     def _loose(self) -> list[int] | None:
@@ -100,11 +106,11 @@ class Deeds:
         """
         if self._loose is None:
             return None
-        row = (0,) if slug == ANY else self._tx.one("cascade_by_slug", slug=slug)
-        if row is None:
+        cascade_id = _cascade_of(self._tx, slug)
+        if cascade_id is None:
             return np.zeros(0, np.int64)
         kept, codes = _meant(word)
-        whole = self._by_column(row[0], kept, codes, after, until)
+        whole = self._by_column(cascade_id, word, after, until)
         if not self._loose:
             return whole
         own = {
@@ -115,22 +121,101 @@ class Deeds:
         whole = whole[~np.isin(whole, np.array(self._loose, np.int64))]
         return np.sort(np.concatenate([whole, np.array(sorted(own), np.int64)]), kind="stable")
 
-    def _by_column(
-        self, cascade_id: int, kept: str, codes: _Codes | None, after: int, until: int
-    ) -> Integers:  # fmt: skip
+    def _by_column(self, cascade_id: int, word: str, after: int, until: int) -> Integers:
         """Return whom the columns tell of, in the order of their ids."""
-        marks: dict[int, Flags] = {}
-        for block, data in self._tx.all("deed_columns", word=kept, cascade_id=cascade_id):
-            if block in self._made:
-                deeds = _decode(data)
-                at = np.cumsum(unpack(deeds.gaps), dtype=np.int64) + deeds.first
-                within = slice(*np.searchsorted(at, [after, until], "right"))
-                contacts = unpack(deeds.contacts)[within]
-                if codes is not None:
-                    contacts = contacts[codes(unpack(deeds.codes)[within].astype(np.int64))]
-                marks.setdefault(block, np.zeros(BLOCK, np.bool_))[contacts] = True
-        found = [np.flatnonzero(marks[block]) + block * BLOCK for block in sorted(marks)]
-        return np.concatenate(found) if found else np.zeros(0, np.int64)
+        edge = FIRST if after <= LONG_AGO else LAST
+        told = _taken(self._tx, self._made, cascade_id, word, edge)
+        unsure = [] if edge is FIRST else [block for block, one in told.items() if one.latest > until]
+        found = {
+            block: one.contacts[one.at <= until if edge is FIRST else one.at > after]
+            for block, one in told.items()
+        }
+        for block, deeds in _read(self._tx, cascade_id, word, unsure):
+            found[block] = np.unique(deeds.contacts[(deeds.at > after) & (deeds.at <= until)])
+        ids = [found[block].astype(np.int64) + block * BLOCK for block in sorted(found)]
+        return np.concatenate(ids) if ids else np.zeros(0, np.int64)
+
+
+def asked_for(node: Kept) -> Asked:
+    """Return what `bring` brings for a part of a condition."""
+    after, _, word = span(node, 0)
+    return node.names[0], word, FIRST if after is None else LAST
+
+
+def bring(tx: Transaction, asked: Asked) -> None:
+    """Bring into memory what is asked for."""
+    slug, word, edge = asked
+    cascade_id = _cascade_of(tx, slug)
+    if cascade_id is not None:
+        _taken(tx, run_blocks.generations(tx), cascade_id, word, edge)
+
+
+def _cascade_of(tx: Transaction, slug: str) -> int | None:
+    """Return the id of a cascade, 0 for any; None: there is none of that name."""
+    row = (0,) if slug == ANY else tx.one("cascade_by_slug", slug=slug)
+    return None if row is None else int(row[0])
+
+
+def _taken(
+    tx: Transaction, made: Mapping[int, int], cascade_id: int, word: str, edge: str
+) -> dict[int, _Told]:  # fmt: skip
+    """Return by block the deeds of a word, of each contact its first or its last."""
+    return SHELF.take(tx, (cascade_id, word, edge), made, partial(_edges, cascade_id, word, edge))
+
+
+class _Told(Struct, frozen=True):
+    """Deeds of a block: whose, from its first contact, and when."""
+
+    contacts: NDArray[np.uint16]
+    at: Integers
+
+    @property
+    def nbytes(self) -> int:
+        return self.contacts.nbytes + self.at.nbytes
+
+    @property
+    def latest(self) -> int:
+        return int(self.at.max(initial=LONG_AGO))
+
+
+def _read(
+    tx: Transaction, cascade_id: int, word: str, blocks: Sequence[int]
+) -> Iterator[tuple[int, _Told]]:  # fmt: skip
+    """Yield the deeds of some blocks that are meant by a word, in the order of time."""
+    kept, codes = _meant(word)
+    for start in range(0, len(blocks), TOGETHER):
+        together: dict[int, list[_Told]] = defaultdict(list)
+        some = blocks[start : start + TOGETHER]
+        for block, data in tx.among("deed_columns_of", some, word=kept, cascade_id=cascade_id):
+            deeds = _decode(data)
+            at = np.cumsum(unpack(deeds.gaps), dtype=np.int64) + deeds.first
+            contacts = unpack(deeds.contacts).astype(np.uint16, copy=False)
+            if codes is not None:
+                meant = codes(np.arange(64))[unpack(deeds.codes)]
+                contacts, at = contacts[meant], at[meant]
+            together[block].append(_Told(contacts, at))
+        for block, parts in together.items():
+            yield block, _in_order(parts)
+
+
+def _in_order(parts: Sequence[_Told]) -> _Told:
+    if len(parts) == 1:
+        return parts[0]
+    contacts, at = (np.concatenate([getattr(each, name) for each in parts]) for name in ("contacts", "at"))
+    order = np.argsort(at, kind="stable")  # of parts that are in order each
+    return _Told(contacts[order], at[order])
+
+
+def _edges(
+    cascade_id: int, word: str, edge: str, tx: Transaction, blocks: Sequence[int]
+) -> Iterator[tuple[int, _Told]]:  # fmt: skip
+    """Yield of each contact of some blocks its first deed or its last, in the order of contacts."""
+    for block, deeds in _read(tx, cascade_id, word, blocks):
+        one_way = slice(None, None, -1 if edge is FIRST else 1)
+        instants = np.full(BLOCK, LONG_AGO, np.int64)
+        instants[deeds.contacts[one_way]] = deeds.at[one_way]  # of several the one that comes last stays
+        contacts = np.flatnonzero(instants > LONG_AGO)
+        yield block, _Told(contacts.astype(np.uint16), instants[contacts])
 
 
 def _meant(word: str) -> tuple[str, _Codes | None]:

@@ -13,6 +13,11 @@ from kaskad.store.segment_blocks import BLOCK, Standing, bearable, last_block
 _NEVER = 1 << 62
 
 
+def generations(tx: Transaction) -> dict[int, int]:
+    """Return by block that is made which generation it is; no two are alike, in whatever block."""
+    return {block: generation for block, is_made, generation in tx.all("run_blocks") if is_made}
+
+
 def note(tx: Transaction, contact_ids: Collection[int]) -> None:
     """Keep that runs of these contacts are counted as something else now, where there are columns at all.
 
@@ -32,7 +37,7 @@ def last_turn(tx: Transaction) -> int:
 def standing(tx: Transaction) -> Standing:
     """Return how much is made, and how many people were counted anew since, to no more than is needed."""
     rows = tx.all("run_blocks")
-    made = sum(1 for _, is_made in rows if is_made)
+    made = sum(is_made for _, is_made, _ in rows)
     ((touched,),) = tx.all("count_touched_runs", most=bearable(made) + 1)
     return Standing(last_block(tx) + 1, len(rows), made, touched)
 
@@ -40,7 +45,7 @@ def standing(tx: Transaction) -> Standing:
 def anew(tx: Transaction, most: int) -> list[int] | None:
     """Return who was counted anew since all blocks were made; None: they are more than `most`, or a block is
     not made."""
-    made = sum(1 for _, is_made in tx.all("run_blocks") if is_made)
+    made = len(generations(tx))
     if not made or made <= last_block(tx):
         return None
     ((touched,),) = tx.all("count_touched_runs", most=most + 1)
@@ -55,7 +60,7 @@ def is_due(tx: Transaction, block: int) -> bool:
 
 def all_due(tx: Transaction) -> list[int]:
     """Return the blocks that are not made, or of which somebody was counted anew since, in their order."""
-    made = {block for block, is_made in tx.all("run_blocks") if is_made}
+    made = generations(tx)
     changed = {row[0] for row in tx.all("touched_run_blocks")}
     return [each for each in range(last_block(tx) + 1) if each not in made or each in changed]
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from functools import partial
 from secrets import randbits
 
 import msgspec
@@ -20,10 +21,12 @@ from kaskad.store.db import Database, Row, Transaction
 from kaskad.store.packed import Packed, pack, unpack
 from kaskad.store.segment_blocks import BLOCK, Write, writer
 from kaskad.store.segment_columns import TOGETHER, Flags, Integers
+from kaskad.store.shelf import SHELF
 
 _FEW = 64  # people of a block, of whom rows are read sooner than its columns
 _VALUE = 4  # its place in rows of `counted_among`
 _READ = 50_000  # people of whom rows are read at once
+WAYS = "ways"  # the word on the shelf for columns of runs
 WORTH = "worth"  # the word in `deed_columns`: runs that were worth something, as all are kept
 _NOBODY: Integers = np.zeros(0, np.int64)
 
@@ -96,6 +99,11 @@ class _Packed(Struct, frozen=True, array_like=True):
     returned: Packed
     first: int
 
+    @property
+    def nbytes(self) -> int:
+        of_ways, of_runs = (self.versions, self.courses), (self.contacts, self.codes, self.entered)
+        return sum(len(data) for _, data in (*of_ways, *of_runs, self.values, self.returned))
+
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Packed).decode
@@ -104,7 +112,7 @@ _decode = msgspec.msgpack.Decoder(_Packed).decode
 def counted(tx: Transaction, cascade_id: int, people: Sequence[int]) -> Counted:
     """Return as what the runs of some people (in the order of their ids) through a cascade are counted."""
     ids: Integers = np.array(people, np.int64)
-    made = {block for block, is_made in tx.all("run_blocks") if is_made}
+    made = run_blocks.generations(tx)
     by_column = {block: own for block, own in _blocks(ids) if block in made and own.stop - own.start >= _FEW}
     loose = np.ones(len(ids), np.bool_)
     if by_column:
@@ -113,19 +121,31 @@ def counted(tx: Transaction, cascade_id: int, people: Sequence[int]) -> Counted:
         for own in by_column.values():
             loose[own] = anew[own]
     together = _Together()
-    blocks = list(by_column)
-    for start in range(0, len(blocks), TOGETHER):
-        for block, data in tx.among(
-            "run_columns_of", blocks[start : start + TOGETHER], cascade_id=cascade_id
-        ):
-            own, wanted = by_column[block], np.zeros(BLOCK, np.bool_)
-            wanted[ids[own][~loose[own]] - block * BLOCK] = True
-            together.add(_decode(data), block, wanted)
+    for block, packed in _taken(tx, {block: made[block] for block in by_column}, cascade_id).items():
+        own, wanted = by_column[block], np.zeros(BLOCK, np.bool_)
+        wanted[ids[own][~loose[own]] - block * BLOCK] = True
+        together.add(packed, block, wanted)
     rest = ids[loose]
     for start in range(0, len(rest), _READ):
         some = array("q", rest[start : start + _READ].tobytes())
         together.add_rows(tx.among("counted_among", some, cascade_id=cascade_id))
     return together.whole()
+
+
+def bring(tx: Transaction, cascade_id: int) -> None:
+    """Bring into memory as what everybody's runs through a cascade are counted."""
+    _taken(tx, run_blocks.generations(tx), cascade_id)
+
+
+def _taken(tx: Transaction, made: Mapping[int, int], cascade_id: int) -> dict[int, _Packed]:
+    return SHELF.take(tx, (WAYS, cascade_id), made, partial(_read, cascade_id))
+
+
+def _read(cascade_id: int, tx: Transaction, blocks: Sequence[int]) -> Iterator[tuple[int, _Packed]]:
+    """Yield the columns of a cascade in some blocks."""
+    for start in range(0, len(blocks), TOGETHER):
+        rows = tx.among("run_columns_of", blocks[start : start + TOGETHER], cascade_id=cascade_id)
+        yield from ((block, _decode(data)) for block, data in rows)
 
 
 def brought(tx: Transaction, cascade_id: int) -> Counted | None:
@@ -210,14 +230,13 @@ def making(db: Database, write: Write | None = None) -> Iterator[tuple[int, int]
 
 def make(db: Database, block: int, write: Write) -> None:
     """Make one block; where somebody else makes or drops it meanwhile, it is theirs."""
-    first = randbits(48)  # a block that was dropped and is begun again must not look like the one before
+    generation, made_as = randbits(48), randbits(48)  # like no other: `store/shelf.py` goes by it
 
     def begin(tx: Transaction) -> int:
         tx.one("lock_counter")  # whoever counts from now on sees that there is a block
-        ((generation,),) = tx.all("begin_run_block", block=block, first=first)
-        return int(generation)
+        return tx.run("begin_run_block", block=block, generation=generation)
 
-    generation = write(begin)
+    write(begin)
     with db.read() as tx:
         turn = run_blocks.last_turn(tx)
         packed, worth = _pack(tx, block)
@@ -227,7 +246,7 @@ def make(db: Database, block: int, write: Write) -> None:
 
     def end(tx: Transaction) -> int:
         tx.one("lock_counter")  # whoever counts changes the same rows, in another order
-        if tx.run("end_run_block", block=block, generation=generation):
+        if tx.run("end_run_block", block=block, generation=generation, made_as=made_as):
             run_blocks.empty(tx, block)
             tx.many("put_run_columns", packed)
             tx.many("put_deed_columns", deeds)

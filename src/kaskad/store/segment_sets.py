@@ -47,7 +47,6 @@ _ORDERED: dict[str, Callable[[Any, Any], Any]] = {
     "==": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal,
     ">": np.greater, ">=": np.greater_equal,
 }  # fmt: skip
-_LONG_AGO = -(2**61)
 _THERE = "there is none"  # an attribute of nobody: what is undefined
 _UNDEFINED = Name(("contact", "", _THERE))
 _JSON = msgspec.json.Decoder(list[int]).decode
@@ -445,7 +444,7 @@ def _holders(tx: Transaction, deeds: deed_columns.Deeds, node: Kept, now: int) -
     if node.function == "in_list":
         return _ids(tx.one("segment_listed", name=node.names[0]))
     after, until, word = span(node, now)
-    since = _LONG_AGO if after is None else after
+    since = deed_columns.LONG_AGO if after is None else after
     slug = node.names[0]
     found = deeds.doers(slug, word, since, until)
     if found is not None:

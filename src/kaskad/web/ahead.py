@@ -7,7 +7,7 @@ page 0.2 to 0.6 s longer, and the first optimisation 0.8 s.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib import import_module
 from threading import Event, Thread
@@ -27,6 +27,7 @@ LATE = (
 # … and what takes 40 MiB, and is used where somebody looks at pages.
 HEAVY = ("scipy.optimize", "scipy.stats")
 _LOOK_S = 1.0  # between two looks at whether there is anything to do
+_AGAIN_S = 60.0  # between two looks at what is kept in memory while somebody looks at pages
 _BUSY = 0.5  # of one core, used by others: they come first
 _REST = 3  # times as long as a piece took, before the next
 
@@ -40,10 +41,16 @@ def pieces(routes: Iterator[Piece]) -> Iterator[Piece]:
 
 
 class Ahead:
-    """A thread that does it all once, what is heavy when `is_seen` says that somebody looks at pages."""
+    """A thread that does it all once, what is heavy when `is_seen` says that somebody looks at pages.
 
-    def __init__(self, routes: Iterator[Piece], is_seen: Callable[[], bool]) -> None:
-        self._pieces, self._is_seen = pieces(routes), is_seen
+    From then on `kept`, which yields what figures ask of memory, is done again and again.
+    """
+
+    def __init__(
+        self, routes: Iterator[Piece], is_seen: Callable[[], bool],
+        kept: Callable[[], Iterable[Piece]] = tuple,
+    ) -> None:  # fmt: skip
+        self._pieces, self._is_seen, self._kept = pieces(routes), is_seen, kept
         self._ended = Event()
         self._thread = Thread(target=self._run, name="ahead", daemon=True)
 
@@ -61,8 +68,11 @@ class Ahead:
         while not self._is_seen() and not self._ended.wait(_LOOK_S):
             pass
         self._do(partial(import_module, name) for name in HEAVY)
+        while not self._ended.wait(_AGAIN_S):
+            if self._is_seen():
+                self._do(self._kept())
 
-    def _do(self, todo: Iterator[Piece]) -> None:
+    def _do(self, todo: Iterable[Piece]) -> None:
         rest_s = _LOOK_S
         for piece in todo:
             if not self._rested(rest_s):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from kaskad.actions import sandbox
+from kaskad.actions import asked, sandbox
 from kaskad.actions.columns import Keeper
 from kaskad.actions.office import Office
 from kaskad.actions.playground import Playground
@@ -120,7 +120,7 @@ def serving(
         if listener is not None:
             front = _answer_requests(stack, service, own, ingest, listener, real_time)
             if ahead:
-                _look_ahead(stack, front)
+                _look_ahead(stack, service.office, front)
         if moves:
             _tell_and_watch(stack, service.office)
         if playground is not None:
@@ -179,12 +179,12 @@ def _answer_requests(
     return app
 
 
-def _look_ahead(stack: ExitStack, front: Front) -> None:
+def _look_ahead(stack: ExitStack, office: Office, front: Front) -> None:
     """Make ahead what pages need, until all is made or the stack ends."""
     from kaskad.web.ahead import Ahead
     from kaskad.web.app import routes
 
-    part = Ahead(routes(), front.is_seen)
+    part = Ahead(routes(), front.is_seen, partial(asked.to_memory, office))
     part.start()
     stack.callback(part.stop)
 

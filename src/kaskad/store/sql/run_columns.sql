@@ -19,19 +19,19 @@ INSERT INTO run_touched (contact_id, turn)
 ON CONFLICT (contact_id) DO UPDATE SET turn = excluded.turn;
 
 -- name: run_blocks
-SELECT block, made FROM run_blocks;
+SELECT block, made, generation FROM run_blocks;
 
 -- name: run_block_due
 SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM run_blocks WHERE block = :block AND made = 1)
             OR EXISTS (SELECT 1 FROM run_touched WHERE contact_id BETWEEN :first AND :last);
 
 -- name: begin_run_block
-INSERT INTO run_blocks (block, generation) VALUES (:block, :first)
-ON CONFLICT (block) DO UPDATE SET generation = run_blocks.generation + 1
-RETURNING generation;
+INSERT INTO run_blocks (block, generation) VALUES (:block, :generation)
+ON CONFLICT (block) DO UPDATE SET generation = excluded.generation;
 
 -- name: end_run_block
-UPDATE run_blocks SET made = 1 WHERE block = :block AND generation = :generation;
+-- Another generation than it was begun with, in which the columns were still those of before.
+UPDATE run_blocks SET made = 1, generation = :made_as WHERE block = :block AND generation = :generation;
 
 -- name: drop_run_block
 DELETE FROM run_blocks WHERE block = :block;
@@ -93,6 +93,12 @@ INSERT INTO deed_columns (word, cascade_id, block, data)
 -- name: deed_columns
 -- What is kept under a word of a cascade (0: of all).
 SELECT block, data FROM deed_columns WHERE word = :word AND (:cascade_id = 0 OR cascade_id = :cascade_id);
+
+-- name: deed_columns_of
+-- The same of some blocks.
+SELECT block, data FROM deed_columns
+ WHERE word = :word AND (:cascade_id = 0 OR cascade_id = :cascade_id)
+   AND block /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
 -- name: runs_within
 -- When contacts from one id to another entered, and how and when that ended, by cascade.

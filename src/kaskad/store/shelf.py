@@ -1,0 +1,64 @@
+"""What was made of blocks of `run_columns`, kept in memory as long as the blocks are what they were.
+
+A block that is made anew has another generation, which is drawn by lot: no two of a database or of its copies
+have the same, so what is found here by block and generation is what would be read.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar, cast
+
+from msgspec import Struct
+
+from kaskad.store.db import Transaction
+
+
+class Sized(Protocol):
+    @property
+    def nbytes(self) -> int: ...
+
+
+T = TypeVar("T", bound=Sized)
+Read = Callable[[Transaction, Sequence[int]], Iterable[tuple[int, T]]]  # what blocks come to; some to nothing
+
+MOST = 64 * 2**20  # bytes: of a million people and runs a report of a segment asks for thirty million
+
+
+class _Kept(Struct, frozen=True):
+    blocks: dict[int, tuple[int, Sized | None]]  # by block its generation, and what it comes to
+    nbytes: int
+
+
+class Shelf:
+    """Keeps at most so many bytes; what was asked for longest ago goes first."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most, self._lock = most, threading.Lock()
+        self._kept: dict[Hashable, _Kept] = {}  # in the order in which they were asked for
+
+    def take(self, tx: Transaction, name: Hashable, made: Mapping[int, int], read: Read[T]) -> dict[int, T]:
+        """Return under a name what each of some blocks comes to: `made` has their generations, as the
+        transaction sees them. What is not kept is read; blocks that come to nothing are left out."""
+        with self._lock:
+            kept = self._kept.get(name, _Kept({}, 0))
+        known = kept.blocks
+        missing = [block for block, own in made.items() if block not in known or known[block][0] != own]
+        if missing:
+            anew = dict(read(tx, missing))
+            known = known | {block: (made[block], anew.get(block)) for block in missing}
+            kept = _Kept(known, sum(each.nbytes for _, each in known.values() if each is not None))
+        self._put(name, kept)
+        found = ((block, known[block][1]) for block in made)
+        return {block: cast(T, each) for block, each in found if each is not None}
+
+    def _put(self, name: Hashable, kept: _Kept) -> None:
+        with self._lock:
+            self._kept.pop(name, None)
+            self._kept[name] = kept
+            while sum(each.nbytes for each in self._kept.values()) > self._most:
+                del self._kept[next(iter(self._kept))]
+
+
+SHELF = Shelf()
