@@ -192,6 +192,25 @@ def test_a_failure_that_is_told_again_is_of_its_own_attempt_only(db):
     assert stage.passages(ann) == before
 
 
+def test_failures_of_the_only_attempt_count_though_the_clock_of_the_service_is_behind(db):
+    stage = Stage(db)
+    ann = begun(stage)
+    for kind, event in ((Kind.EXPIRED, "e1"), (Kind.FAILED, "f1")):
+        stage.receipt(ann, kind, step=0, event=event, ago="1s")
+    mask = stage.passages(ann)[0].mask
+    assert mask & Kind.EXPIRED.bit and mask & Kind.FAILED.bit
+
+
+def test_a_failure_told_again_says_nothing_of_a_message_that_has_arrived_before_its_next_attempt(db):
+    stage = Stage(db)
+    ann = begun(stage, HEAD + STEPS.replace("wait: 2h}", "wait: 2h, on_fail: retry}", 1))
+    stage.receipt(ann, Kind.FAILED, event="f1")
+    stage.receipt(ann, Kind.DELIVERED)
+    before = stage.passages(ann)
+    stage.receipt(ann, Kind.FAILED, event="f1")
+    assert stage.passages(ann) == before and stage.states(ann) == {"sms": "delivered"}
+
+
 def test_a_cost_that_is_told_again_replaces_none_told_since(db):
     stage = Stage(db)
     ann = begun(stage)

@@ -39,6 +39,7 @@ _OF_RUNS = (Kind.ERASED, Kind.CANCELLED, Kind.SUPERSEDED, Kind.ANCHOR_CANCELLED)
 _FAILURES = (Kind.FAILED, Kind.REJECTED, Kind.BOUNCED)
 _SOFT = (Kind.SOFT_BOUNCED, Kind.BOUNCED)
 _NEGATIVE = frozenset({*(kind.value for kind in _FAILURES), Kind.EXPIRED.value})
+_NEGATIVE_BITS = sum(1 << kind for kind in _NEGATIVE)
 _SUBMITTED = MessageState.SUBMITTED.code
 _SKEW_MS = 60_000  # by so much may a service's clock be behind ours
 _SPECIAL = frozenset({Kind.UNSUBSCRIBED.value, Kind.COMPLAINED.value})
@@ -135,11 +136,7 @@ class _MessageFacts:
             row = rows.get(key)
             if row is None:
                 continue  # erased since, or never ours
-            if (
-                a.kind in _NEGATIVE
-                and (row[7] > 1 or row[4] < _SUBMITTED or row[4] in TURNS)
-                and self._of_earlier_attempt(a, row)
-            ):
+            if a.kind in _NEGATIVE and self._of_earlier_attempt(a, row):
                 continue
             facts.append((*key, a.kind, a.event, a.at, a.value))
             bit = 1 << a.kind
@@ -226,11 +223,14 @@ class _MessageFacts:
         return {(row[0], row[1], row[2]): row for row in self._tx.many("load_messages", keys)}
 
     def _of_earlier_attempt(self, arrival: Arrival, row: Row) -> bool:
-        """Say whether a failure is of an attempt that another has followed: of that one it says nothing."""
+        """Say whether a failure is known, or of an attempt that another has followed: it says nothing new."""
+        again = row[7] > 1
+        if not again and row[11] is None and not row[5] & _NEGATIVE_BITS:
+            return False  # the only attempt, and no failure is known of it
         facts = self._tx.all("facts_of_run", contact_id=arrival.contact_id, run_id=arrival.run_id)
         failures = {(fact[1], fact[2]) for fact in facts if fact[0] == arrival.step and fact[1] in _NEGATIVE}
         known = (arrival.kind, arrival.event) in failures
-        return known or (bool(failures) and row[8] is not None and arrival.at < row[8])
+        return known or (again and bool(failures) and row[8] is not None and arrival.at < row[8])
 
     def _cost_is_known(self, arrival: Arrival, row: Row) -> bool:
         """Say whether its cost is told again: it may have been told otherwise since."""

@@ -24,14 +24,15 @@ SELECT contact_id, submitted_at, run_id, channel, lane FROM messages
 -- name: load_messages (sqlite)
 -- hot
 -- example: [[1, 1, 0]]
-SELECT contact_id, run_id, step, channel, state, mask, cost, attempt, submitted_at, price, account_id FROM messages
+SELECT contact_id, run_id, step, channel, state, mask, cost, attempt, submitted_at, price, account_id, spent
+  FROM messages
  WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3;
 
 -- name: load_messages (postgresql)
 -- hot
 -- example: [[1, 1, 0]]
 SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.cost, m.attempt, m.submitted_at, m.price,
-       m.account_id
+       m.account_id, m.spent
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
   JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step
    FOR UPDATE OF m;
