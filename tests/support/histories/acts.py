@@ -319,7 +319,8 @@ def a_version_is_activated(life: Life) -> None:
     slug = life.draw.choice(life.slugs)
     if slug not in life.paused:
         with suppress(*REFUSED):
-            life.stage.cascade(next_text(life, slug))
+            cascades.put(life.office, slug, next_text(life, slug))
+            cascades.activate(life.office, slug)
         life.works()
 
 

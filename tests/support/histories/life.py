@@ -217,6 +217,8 @@ class Life:
     def restarts(self, *, answers_lost: bool) -> None:
         """A process ends between two ticks, and another begins; what the provider then answers is lost."""
         stage = self.some_stage()
+        for result in stage.engine._results:
+            self.answers[self.key(result)][-1] = "nothing"
         stage.engine._results.clear()
         if answers_lost:
             self.unanswered.clear()
@@ -244,7 +246,7 @@ class Life:
             for table, columns in STANDING.items()
         }
 
-    def key(self, one: Arrival | Parcel) -> Key:
+    def key(self, one: Arrival | Parcel | Result) -> Key:
         """Return as what a message is known now, by the numbers of its run when it was handed over."""
         run = one.contact_id, one.run_id
         return *self.renumbered.get(run, run), one.step
