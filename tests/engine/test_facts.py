@@ -378,19 +378,23 @@ def test_a_stop_that_ended_a_run_marks_no_message_when_it_is_told_again(db):
     assert stage.passages(ann) == before
 
 
-def test_an_opt_out_that_is_told_again_ends_no_run_begun_since(either):
+@pytest.mark.parametrize("again", [0, 1])
+def test_an_opt_out_that_is_told_again_ends_no_run_begun_since(either, again):
     stage = Stage(either)
     ann = begun(stage, HEAD + "reentry: restart\n" + STEPS)
-    no = Arrival(ann, 0, -1, Kind.UNSUBSCRIBED, "u1", stage.clock.now(), '{"scope": "all"}')
-    stage.deliver(arrivals=[no])
+    twice = [
+        Arrival(ann, 0, -1, Kind.UNSUBSCRIBED, event, stage.clock.now(), '{"scope": "all"}')
+        for event in ("u1", "u2")
+    ]
+    stage.deliver(arrivals=twice)
     assert stage.outcome(ann) == "opted_out"
     stage.passes("1h")
-    again = Consent(granted=True, at=stage.clock.now(), proof="{}")
+    agreed = Consent(granted=True, at=stage.clock.now(), proof="{}")
     with either.write() as tx:
-        contacts.upsert(tx, HASH_KEY, [Contact(id=ann, consents=[again])], stage.clock.now())
+        contacts.upsert(tx, HASH_KEY, [Contact(id=ann, consents=[agreed])], stage.clock.now())
     stage.event(ann, "left", cart_id=2)
     assert stage.outcome(ann) is None and stage.sent(ann) == ["sms", "sms"]
-    stage.deliver(arrivals=[no])
+    stage.deliver(arrivals=[twice[again]])
     assert stage.outcome(ann) is None
 
 

@@ -45,10 +45,11 @@ class Refusals:
     def add(self, arrival: Arrival, channel: int | None, scope: Scope | None = None) -> None:
         """Note a refusal; `channel` None: that of the arrival's value, or of its message."""
         if scope is None:
-            told = _told(arrival).get("scope", "")
-            scope = Scope(told) if told in set(Scope) else Scope.TOPIC
+            wanted = _told(arrival).get("scope", "")
+            scope = Scope(wanted) if wanted in set(Scope) else Scope.TOPIC
             scope = Scope.COMPLAINT if arrival.kind == Kind.COMPLAINED else scope
-        key = (arrival.contact_id, arrival.run_id, scope, channel, arrival.value)
+        told = (arrival.event, arrival.at, arrival.value)  # of several at once each may be told again
+        key = (arrival.contact_id, arrival.run_id, scope, channel, told)
         self._added[key] = (arrival, channel, scope)
 
     def renew(self, arrival: Arrival, channel: int) -> None:
