@@ -8,12 +8,12 @@ from structlog.testing import capture_logs
 
 from kaskad.domain.errors import Conflict, Full, GivenUp, Unavailable, Unfit
 from kaskad.domain.terms import Channel, Kind, Reason
-from kaskad.engine import changes, containment, hits, inbox, move, results, world
+from kaskad.engine import changes, containment, counting, enrol, hits, inbox, move, results, world
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.engine import Engine
 from kaskad.engine.receive import Delivery
+from kaskad.store import cascades, set_aside
 from kaskad.store import runs as run_store
-from kaskad.store import set_aside
 from support.stage import Stage, accepted, refused
 
 CASCADE = """
@@ -392,7 +392,12 @@ def test_clicks_that_cannot_be_judged_wait_and_all_others_count(db, monkeypatch)
 
 @pytest.mark.parametrize(
     ("place", "part"),
-    [("tick.broadcast", world.Part.ENTRIES), ("housekeeping._match_late", world.Part.SPARE)],
+    [
+        ("tick.broadcast", world.Part.LAUNCHES),
+        ("tick.dated", world.Part.DATES),
+        ("housekeeping._match_late", world.Part.ORPHANS),
+        ("counting.Counting.run", world.Part.COUNTING),
+    ],
 )
 def test_a_part_of_the_work_that_fails_rests_and_people_are_written_to(db, monkeypatch, place, part):
     stage, (ann,) = started(db, 1)
@@ -443,3 +448,60 @@ def test_answers_that_are_noted_in_pieces_count_once_against_the_account(db, mon
     stage.works()
     assert breaker.open_until is None, "two failures were noted, and five open it"
     assert sum(breaker.learnt()[1]) == 2
+
+
+def test_a_run_that_cannot_be_counted_is_left_out_and_all_others_are_counted(either, monkeypatch):
+    stage = Stage(either)
+    monkeypatch.setattr(stage, "_is_counted", lambda: None)
+    stage.cascade(CASCADE)
+    people = [stage.person(f"p{n}") for n in range(5)]
+    for who in people:
+        stage.event(who, "joined")
+    ann = people[2]
+    real = counting.alike
+
+    def alike(tx, keys, *rest):
+        if any(key[0] == ann for key in keys):
+            raise KeyError("course")
+        return real(tx, keys, *rest)
+
+    monkeypatch.setattr(counting, "alike", alike)
+    stage.engine._counting._next_s = 0.0
+    stage.works()
+    assert stage.engine.problem() is None and not stage.world.resting
+    assert counted(stage) == {who for who in people if who != ann}
+    assert [(one.contact_id, one.what) for one in resting(stage)] == [(ann, "counting")]
+    monkeypatch.setattr(counting, "alike", real)
+    stage.passes("61m")
+    stage.engine._counting._next_s = 0.0
+    stage.works()
+    assert counted(stage) == set(people)
+
+
+def counted(stage):
+    with stage.db.read() as tx:
+        return {row[0] for row in tx.among("counted_of_contacts", list(range(1, 20)))}
+
+
+def test_a_launch_that_fails_rests_and_the_others_go_on(db, monkeypatch):
+    stage = Stage(db)
+    other = CASCADE.replace("cascade: plain", "cascade: other").replace("joined", "left")
+    bad, good = stage.cascade(CASCADE), stage.cascade(other)
+    ann = stage.person("ann")
+    real = enrol._new_run
+
+    def new_run(request, *rest):
+        if request.version.cascade.id == "plain":
+            raise KeyError("slot")
+        return real(request, *rest)
+
+    monkeypatch.setattr(enrol, "_new_run", new_run)
+    with stage.db.write() as tx:
+        for cascade in (bad, good):
+            cascades.launch(tx, cascades.cascade(tx, cascade).version_id, None, 0, stage.clock.now())
+    stage.passes("10m")
+    assert stage.sent(ann) == ["letter"] and len(stage.runs(ann)) == 1
+    assert [one.what for one in resting(stage)] == ["launches"]
+    monkeypatch.undo()
+    stage.passes("1h")
+    assert len(stage.runs(ann)) == 2

@@ -72,14 +72,17 @@ def alarms(office: Office) -> list[Alarm]:
     return sorted(once.values(), key=lambda alarm: KINDS.index(alarm.kind))
 
 
+_ENTRIES = ("entries", "launches", "dates")  # the first by older releases
+
+
 def _of_resting(office: Office) -> Iterator[Alarm]:
     """Yield what a defect lets rest for an hour: runs and whose clicks wait together, and parts."""
     found = set_aside.resting(office, MOST_RESTING)
-    if stuck := [one for one in found if not one.part]:
+    if stuck := [one for one in found if not one.part or one.contact_id]:
         yield Alarm("runs_set_aside", str(len(stuck)), stuck[0].defect)
     for one in found:
-        if one.part:
-            yield Alarm("entries_rest" if one.part == "entries" else "counting_rests", detail=one.defect)
+        if one.part and not one.contact_id:
+            yield Alarm("entries_rest" if one.part in _ENTRIES else "counting_rests", detail=one.defect)
 
 
 def _of_accounts(office: Office) -> Iterator[Alarm]:

@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 
 from kaskad.domain.errors import Conflict, Corrupted, Full, GivenUp, KaskadError, Locked, Unavailable, Unfit
 from kaskad.domain.ids import contact_text, run_text
+from kaskad.engine.counting import Counting
 from kaskad.engine.hits import unjudged
 from kaskad.engine.move import DEFECT_MS
 from kaskad.engine.parcel import Result
@@ -56,8 +57,8 @@ def is_defect(error: BaseException) -> bool:
 class Containment:
     """Of the ticks of one engine."""
 
-    def __init__(self, db: Database, world: World) -> None:
-        self._db, self._world = db, world
+    def __init__(self, db: Database, world: World, counting: Counting) -> None:
+        self._db, self._world, self._counting = db, world, counting
         self._why = ""  # the last whole tick failed, by class and place
 
     def contain(
@@ -89,26 +90,56 @@ class Containment:
         failed_at = [(run.contact_id, run.id) for runs in self._world.moving for run in runs]
         if self._move(step, failed_at):  # the next tick tells whether there are more of these
             return
-        if not any(self._passes(step, without=part) for part in Part):
+        if self._count():
+            return
+        with self._db.read() as tx:
+            launches = [row[0] for row in tx.all("launches_under_way")]
+        alone: list[tuple[Part | int, ...]] = [(one,) for one in (*launches, *Part)]
+        if not any(self._passes(step, without) for without in (*alone, tuple(Part))):
             step()
 
-    def _passes(self, step: Step, without: Part | None = None) -> bool:
-        """Run a whole tick, or one that leaves a part of its work for an hour; return whether that went."""
-        if without is not None:
-            self._world.resting[without] = self._world.clock.now() + DEFECT_MS
+    def _count(self) -> bool:
+        """Count by halves what was to be counted; return whether some had to be left out."""
+        now = self._world.clock.now()
+        stuck: list[RunKey] = []
+
+        def attempt(part: Sequence[RunKey]) -> None:
+            with self._db.write() as tx:
+                self._counting.attempt(tx, part, now)
+
+        def aside(key: RunKey, defect: str) -> None:
+            log.error("run left out of the counting: a defect", run=run_text(*key), error=defect)
+            self._counting.leave_out(key, now + DEFECT_MS)
+            with self._db.write() as tx:
+                set_aside.rest(tx, key, now + DEFECT_MS, defect, part=Part.COUNTING.name.lower())
+            stuck.append(key)
+
+        tried = () if self._world.rests(Part.COUNTING, now) else self._counting.tried
+        self._sift(tried, attempt, aside)
+        return bool(stuck)
+
+    def _passes(self, step: Step, without: Sequence[Part | int] = ()) -> bool:
+        """Run a whole tick, or one that leaves some of its work for an hour; return whether that went.
+
+        What is left: parts, and launches by their number.
+        """
+        before, until = dict(self._world.resting), self._world.clock.now() + DEFECT_MS
+        self._world.resting |= dict.fromkeys(without, until)
         try:
             step()
         except Exception as error:
             if not is_defect(error):
                 raise
-            if without is not None:
-                del self._world.resting[without]
+            self._world.resting = before
             self._why = _defect_of(error)
             return False
-        if without is not None:
-            log.error("a part of the work rests: a defect", part_of_work=without.value, error=self._why)
+        for what in without:
+            part, launch = (what, 0) if isinstance(what, Part) else (Part.LAUNCHES, what)
+            log.error(
+                "a part of the work rests: a defect", part_of_work=part.value, launch=launch, error=self._why
+            )
             with self._db.write() as tx:
-                set_aside.rest(tx, (0, 0), self._world.resting[without], self._why, part=without.name.lower())
+                set_aside.rest(tx, (0, launch), until, self._why, part=part.name.lower())
         return True
 
     def _results(self, take: Step, results: list[Result]) -> None:

@@ -60,6 +60,8 @@ class Counting:
         self._after: Round | None = None  # what the round is once this transaction is committed
         self._last = 0  # up to where rounds follow each other at once; 0: the next one says
         self._since_s = 0.0  # when the first of these began
+        self.tried: Sequence[RunKey] = ()  # what the last piece was of
+        self._left_out: dict[RunKey, int] = {}  # until when: they cannot be counted, for a defect
 
     def run(self, tx: Transaction, busy: bool, now: int = LATE) -> bool:
         """Count a piece if it is time to; return whether another should follow at once.
@@ -81,11 +83,24 @@ class Counting:
         """Go on behind the piece that was counted, which until now was to be counted again."""
         self._round = self._after
 
+    def attempt(self, tx: Transaction, keys: Sequence[RunKey], now: int) -> None:
+        """Count some runs at once, if nobody else counts: twice counts once."""
+        if _may_count(tx):
+            recount(tx, keys, now)
+
+    def leave_out(self, key: RunKey, until: int) -> None:
+        """Count the others without this run until then."""
+        self._left_out[key] = until
+
     def _count(self, tx: Transaction, now: int) -> bool:
         """Count the next piece; return whether more is known to be due."""
         under_way = self._round or self._claim(tx)
         done = under_way.done + self._piece
-        recount(tx, under_way.keys[under_way.done : done], now)
+        piece = under_way.keys[under_way.done : done]
+        if self._left_out:
+            piece = [key for key in piece if self._left_out.get(key, 0) <= now]
+        self.tried = piece
+        recount(tx, piece, now)
         if done < len(under_way.keys):
             self._after = structs.replace(under_way, done=done)
             return True

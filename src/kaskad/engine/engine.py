@@ -85,7 +85,6 @@ class Engine:
         self._failing: str | None = None  # why the last tick was not kept
         self._thread: threading.Thread | None = None
         self._housekeeping = Housekeeping()
-        self._containment = Containment(db, world)
         self.next_at: int | None = None  # when there is something to do that nobody wakes us for
         self.ticks = 0
         self.repeated = 0  # ticks that were undone by a change of another process, and done again
@@ -93,6 +92,7 @@ class Engine:
         world.shared = db.dialect == "postgresql"
         world.noted = None if world.shared else Noted()
         self._counting = Counting(noted=world.noted)
+        self._containment = Containment(db, world, self._counting)
         self._follow_clock()
         self._load()
         self._dispatch = make_dispatch(self)
@@ -325,9 +325,10 @@ class Engine:
                 now, began_s = self.world.clock.now(), monotonic()
                 with self._effects.transaction() as tx:
                     ticked = tick(tx, self.world, results, deliveries, now, closing=closing, only=only)
-                    spare = only is None and not self.world.rests(Part.SPARE, now)
-                    if self.world.options.moves and spare:
+                    if self.world.options.moves and only is None:
                         self._housekeeping.run(tx, self.world, now)
+                    counts = only is None and not self.world.rests(Part.COUNTING, now)
+                    if self.world.options.moves and counts:
                         busy = ticked.more or bool(results or deliveries)  # somebody waits for the commit
                         ticked.more |= self._counting.run(tx, busy, now)
                     if self.world.options.moves and only is None and not ticked.more:
@@ -469,11 +470,11 @@ def _next_at(tx: Transaction, world: World, now: int) -> int | None:
     if not backlog and all(at > now for at in instants):  # else the next round finds whose has run out
         guard = tx.one("next_guard_at", now=now)
         instants += [guard[0]] if guard and guard[0] is not None else []
-    if world.rests(Part.ENTRIES, now):
-        instants.append(world.resting[Part.ENTRIES])
-    else:
-        look_at = next_look_at(tx, world)
-        instants += [*next_entries(tx, world), *([] if look_at is None else [look_at])]
+    instants += [until for until in world.resting.values() if until > now]
+    if not world.rests(Part.LAUNCHES, now):
+        instants += next_entries(tx, world, now)
+    look_at = None if world.rests(Part.DATES, now) else next_look_at(tx, world)
+    instants += [] if look_at is None else [look_at]
     for account_id, at in (*world.queued.items(), *dict.fromkeys(backlog, now).items()):
         limits = world.limits.get(account_id)
         if limits is None:

@@ -251,14 +251,14 @@ def _supersede(tx: Transaction, world: World, request: Request, mine: list[Run],
     return keys
 
 
-def next_entries(tx: Transaction, world: World) -> list[int]:
+def next_entries(tx: Transaction, world: World, now: int) -> list[int]:
     """Return when the next contacts may enter of launches that have a pace or wait for people's hour; those
-    of a paused cascade wait.
+    of a paused cascade wait, and those of launches that rest.
     """
     return [
         began_at + (-(-enrolled * _HOUR_MS // pace) if pace else 0)
-        for _, version_id, _, _, pace, began_at, enrolled, _, opens_at in tx.all("running_launches")
-        if (pace or opens_at is not None) and _open(world, version_id)
+        for launch_id, version_id, _, _, pace, began_at, enrolled, _, opens_at in tx.all("running_launches")
+        if (pace or opens_at is not None) and _open(world, version_id) and not world.rests(launch_id, now)
     ]
 
 
@@ -275,6 +275,8 @@ def broadcast(tx: Transaction, world: World, now: int) -> list[Request]:
         "running_launches"
     ):
         if not _open(world, version_id) or (opens_at is not None and opens_at > now):
+            continue
+        if world.rests(launch_id, now):
             continue
         version = world.versions[version_id]
         room = world.options.enrol_limit - len(requests)

@@ -7,8 +7,8 @@ from kaskad.engine import returns
 from kaskad.engine.clock import wall_ms
 from kaskad.engine.receive import arrived_whole
 from kaskad.engine.retention import Keeping
-from kaskad.engine.world import World
-from kaskad.store import courses, erasures, imports, pulls
+from kaskad.engine.world import Part, World
+from kaskad.store import courses, erasures, imports, pulls, set_aside
 from kaskad.store.db import Transaction
 
 DAY_MS = 86_400_000
@@ -34,9 +34,24 @@ class Housekeeping:
         self._after = 0  # contact up to which the receipt TTL has been looked at
 
     def run(self, tx: Transaction, world: World, now: int) -> None:
-        """Do what is due."""
+        """Do what is due, but for what a defect lets rest."""
         if now < self._next_at:
             return
+        done = True
+        for part, job in (
+            (Part.TIDYING, self._tidy),
+            (Part.ORPHANS, _match_late),
+            (Part.RECEIPTS, self._expire_receipts),
+            (Part.RETENTION, self._keep),
+            (Part.RETURNS, _find_returns),
+        ):
+            if not world.rests(part, now):
+                done = job(tx, world, now) and done
+        self._next_at = now + (EVERY_MS if done else PIECE_MS)
+
+    def _tidy(self, tx: Transaction, _: World, now: int) -> bool:
+        """Drop what is old; return that nothing more of it is to be done soon."""
+        courses.due(tx, set_aside.not_counted(tx, now))
         tx.run("drop_rested", now=now)
         tx.run("drop_old_orphans", before=now - ORPHANS_MS)
         tx.run("drop_old_opt_ins", before=now - OPT_INS_MS)
@@ -44,14 +59,13 @@ class Housekeeping:
         pulls.drop_old(tx, wall_ms() - DAY_MS)
         tx.run("drop_old_idempotent", before=now - DAY_MS)
         tx.run("empty_old_import_notes", before=now - IMPORT_NOTES_MS)
-        _match_late(tx, now)
         if now >= self._sweep_at:
             erasures.sweep(tx, now - ERASED_MS)
             self._sweep_at = now + SWEEP_MS
-        done = self._expire_receipts(tx, world, now)
-        done = not self._keeping.run(tx, now) and done
-        done = not returns.find_anew(tx, world) and done
-        self._next_at = now + (EVERY_MS if done else PIECE_MS)
+        return True
+
+    def _keep(self, tx: Transaction, _: World, now: int) -> bool:
+        return not self._keeping.run(tx, now)
 
     def _expire_receipts(self, tx: Transaction, world: World, now: int) -> bool:
         """Call messages unknown whose provider should have told of them within the receipt TTL (E5).
@@ -84,7 +98,11 @@ def _is_told(world: World, account_id: int) -> bool:
     return able is None or Kind.DELIVERED in able.receipts
 
 
-def _match_late(tx: Transaction, now: int) -> None:
+def _find_returns(tx: Transaction, world: World, _: int) -> bool:
+    return not returns.find_anew(tx, world)
+
+
+def _match_late(tx: Transaction, _: World, now: int) -> bool:
     """Give receipts to the inbox whose message became known in another process at that very moment (E4)."""
     rows = tx.all("known_orphans", limit=_BATCH)
     if rows:
@@ -92,3 +110,4 @@ def _match_late(tx: Transaction, now: int) -> None:
         if whole:
             tx.many("put_inbox", [(now, *row[:7]) for row in whole])
         tx.among("drop_orphans", [row[7] for row in rows])
+    return True

@@ -101,8 +101,10 @@ def tick(
     if closing:
         concerned = touched | applied.touched | changes.not_begun()
         return Ticked([], _close(tx, world, changes, concerned, applied, now), len(arrivals), False, sums)
-    if only is None and not world.rests(Part.ENTRIES, now):
-        applied.touched |= enrol(tx, world, [*broadcast(tx, world, now), *dated(tx, world, now)], now)
+    if only is None:
+        launched = [] if world.rests(Part.LAUNCHES, now) else broadcast(tx, world, now)
+        begun = [] if world.rests(Part.DATES, now) else dated(tx, world, now)
+        applied.touched |= enrol(tx, world, [*launched, *begun], now)
 
     backlog = len(stored) == world.options.inbox_limit
     timers = only is None and _timers_may_fire(tx, world, backlog, now)

@@ -85,8 +85,14 @@ Word = tuple[int, str, bool]  # the channel and address of whoever said it; whet
 class Part(Enum):
     """What a tick can leave undone for a while, without harm to what is under way."""
 
-    ENTRIES = "entries by launches and dates"
-    SPARE = "housekeeping and counting"
+    LAUNCHES = "entries by launches"
+    DATES = "entries by dates"
+    TIDYING = "what is kept for a time only"
+    ORPHANS = "receipts that came before their message"
+    RECEIPTS = "messages of which nothing is told"
+    RETENTION = "what the policy keeps for a time only"
+    RETURNS = "past returns"
+    COUNTING = "counting"
 
 
 class StaleCatalog(Conflict):
@@ -179,7 +185,7 @@ class World:
         self.holds = Holds()  # mail accounts that servers refuse for what they are
         self.merges = False  # contacts were merged: what comes in may tell of one that is no more
         self.moving: tuple[Sequence[Run], ...] = ()  # the runs that the last tick has moved, or failed at
-        self.resting: dict[Part, int] = {}  # until when: a defect of ours
+        self.resting: dict[Part | int, int] = {}  # a part, or a launch -> until when: a defect of ours
         self.entries_set_aside = 0  # of the inbox: their contacts' runs wait
         self.old_inbox = False  # timers go on although an entry of the inbox is older than they wait for
         self.known_inputs: dict[object, int] = {}
@@ -277,11 +283,8 @@ class World:
             if current is not None and current.cascade.trigger.event and cascade.state == "active":
                 triggers[current.cascade.trigger.event].append(current)
         self._triggers = dict(triggers)
-        active = [
-            self.versions.get(cascade.version_id or 0)
-            for cascade in self.cascades.values()
-            if cascade.state == "active"
-        ]
+        running = [cascade for cascade in self.cascades.values() if cascade.state == "active"]
+        active = [self.versions.get(cascade.version_id or 0) for cascade in running]
         pairs = [(version, dated_of(version.cascade)) for version in active if version is not None]
         self.dated = [(version, what) for version, what in pairs if what is not None]
 
@@ -460,9 +463,9 @@ class World:
             return 0
         return max(0, min(limits.concurrency - limits.in_flight, limits.bucket.available(now)))
 
-    def rests(self, part: Part, now: int) -> bool:
-        """Return whether a part of the tick is left undone now, as a defect has stopped it."""
-        return bool(self.resting) and now < self.resting.get(part, 0)
+    def rests(self, what: Part | int, now: int) -> bool:
+        """Return whether a part of the tick, or a launch, is left undone now, as a defect has stopped it."""
+        return bool(self.resting) and now < self.resting.get(what, 0)
 
     def forget_tick(self) -> None:
         """Undo what a tick that was rolled back has noted here."""

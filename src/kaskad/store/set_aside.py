@@ -105,6 +105,11 @@ def resting(tx: Transaction, now: int, limit: int) -> list[Resting]:
     return [Resting(*row) for row in tx.all("resting", now=now, limit=limit)]
 
 
+def not_counted(tx: Transaction, now: int) -> set[RunKey]:
+    """Return the runs that were left out of the counting until now, or before."""
+    return {(row[0], row[1]) for row in tx.all("rested_counts", now=now)}
+
+
 def put_off(tx: Transaction, keys: Collection[RunKey], now: int, again_at: int) -> None:
     """Let live runs, and their messages that wait for their turn, alone until `again_at`."""
     tx.many("put_off_runs", [(*key, again_at, now) for key in sorted(keys)])

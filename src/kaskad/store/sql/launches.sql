@@ -5,6 +5,9 @@ SELECT id, version_id, coalesce(part_list_id, list_id), cursor, pace, coalesce(o
   FROM launches
  WHERE state = 'running' ORDER BY id /* postgresql: FOR UPDATE SKIP LOCKED */;
 
+-- name: launches_under_way
+SELECT id FROM launches WHERE state = 'running' ORDER BY id;
+
 -- name: contacts_after
 SELECT id FROM contacts WHERE id > :after AND erased_at IS NULL ORDER BY id LIMIT :limit;
 

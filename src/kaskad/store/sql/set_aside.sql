@@ -85,5 +85,9 @@ SELECT s.contact_id, s.run_id, s.step, s.part, s.until_at, s.defect FROM resting
                                AND r.wake_at = s.until_at))
  ORDER BY s.until_at DESC, s.contact_id, s.run_id LIMIT :limit;
 
+-- name: rested_counts
+-- The runs that were left out of the counting, and are to be counted again.
+SELECT contact_id, run_id FROM resting WHERE part = 'counting' AND run_id <> 0 AND until_at <= :now;
+
 -- name: drop_rested
 DELETE FROM resting WHERE until_at <= :now;

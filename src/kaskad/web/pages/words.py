@@ -7,7 +7,15 @@ from kaskad.web.pages.i18n import N_
 RESTING = {
     "run": N_("A run"),
     "hits": N_("Clicks and openings"),
-    "entries": N_("Entries by launches and dates"),
+    "launches": N_("Entries by launches"),
+    "dates": N_("Entries by dates"),
+    "tidying": N_("Tidying up"),
+    "orphans": N_("Receipts that came early"),
+    "receipts": N_("Messages nothing is told of"),
+    "retention": N_("Keeping periods"),
+    "returns": N_("Past returns"),
+    "counting": N_("Counting"),
+    "entries": N_("Entries by launches and dates"),  # of older releases
     "spare": N_("Housekeeping and counting"),
 }
 CASCADES = {
