@@ -84,6 +84,22 @@ def test_each_kind_of_expectation_is_seen_failing_and_told_with_its_line(tmp_pat
     assert other["outcomes"] != told["outcomes"]
 
 
+def test_a_cost_that_is_not_known_is_not_low_enough(tmp_path, capsys):
+    cascade, file = tmp_path / "three.yaml", tmp_path / "costs.yaml"
+    cascade.write_text(STEPS)
+    expect = "expect: {cost: {at_most: 9000 KZT}, steps: {sms: {cost: {at_most: 9000 KZT}}}}\n"
+    asked = ["simulate", str(cascade), "--alone", "--expect", str(file)]
+    file.write_text(WORLD + expect)  # of letter and chat nothing tells a price
+    assert run(asked) == 1
+    assert re.search(r"1 of 2 .*\n.*\n.* cost +at most ₸9,000 +not known\n", capsys.readouterr().out)
+    free = WORLD.replace("{sms: 15 KZT}", "{letter: 0 KZT, chat: 0 KZT, sms: 15 KZT}")
+    file.write_text(free + expect)
+    assert run(asked) == 0
+    file.write_text(free + expect.replace("KZT", "RUB"))  # dearer than it may be, in roubles too
+    assert run(asked) == 1
+    assert "2 of 2 expectations do not hold" in capsys.readouterr().out
+
+
 def _told(command, capsys):
     run(command)
     return json.loads(capsys.readouterr().out)

@@ -103,9 +103,10 @@ class Prepared(Struct, frozen=True):
 
     def told(self, staged: Staged) -> Simulation:
         """Return the simulation."""
+        unpriced = {step for step, note in self.notes if note == "no_price"}
         return Simulation(
             self.audience, self.looked, len(self.scene.sorts), self.basis, staged.told,
-            tuple(check(staged.told, self.wanted.expected)), self.notes, round(staged.seconds, 3),
+            tuple(check(staged.told, self.wanted.expected, unpriced)), self.notes, round(staged.seconds, 3),
         )  # fmt: skip
 
 

@@ -289,7 +289,7 @@ def _expected(one: Mapping[str, Any]) -> str:
 
 def _value(one: Mapping[str, Any], value: float | None) -> str:
     if value is None:
-        return "never" if one["unit"] == "time" else "none"
+        return {"time": "never", "money": "not known"}.get(one["unit"], "none")
     match one["unit"]:
         case "share":
             return f"{value:.2%}"
