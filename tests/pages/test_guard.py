@@ -104,7 +104,9 @@ def test_what_was_stopped_is_seen_looked_at_and_goes_on(visit, site, capsys):
     assert (held["step"], held["skip"], bool(held["by"])) == ("chat", False, True)
     where = ["--db", str(site.service.office.db.name)]
     assert run(["guard", "show", "news", *where]) == 1
-    assert "Step chat of version 1 is paused, people wait at it: by" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "Step chat of version 1 is paused, people wait at it: by" in shown
+    assert f"in the block of thirty days from {guard['block_since'][:10]} on" in shown
     assert run(["resume", "news", *where]) == 0
     assert "Step chat stays paused: `kaskad resume news --step chat`." in capsys.readouterr().out
     page = visit("marketer", language="ru").goto("/cascades/news/guard")

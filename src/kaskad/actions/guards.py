@@ -66,13 +66,17 @@ class Watched(Struct, frozen=True):
 
 
 class Guarded(Struct, frozen=True):
-    """The guardrails of a cascade: its bounds now, what is watched, what was stopped before."""
+    """The guardrails of a cascade: its bounds now, what is watched, what was stopped before.
+
+    `block_since`: when the block of thirty days began.
+    """
 
     slug: str
     guard: Guard
     watched: tuple[Watched, ...]
     stops: tuple[Stop, ...]
     history: tuple[Stop, ...]
+    block_since: int
 
 
 class Breach(Struct, frozen=True):
@@ -162,7 +166,7 @@ def status(office: Office, slug: str) -> Guarded:
             for step in cascade.steps:
                 at = Place(version_id, number, step.number, step.id)
                 shown += _watched(at, guard, counts, stops, (day, days), seen)
-    return Guarded(slug, current, tuple(shown), tuple(stops.values()), tuple(past))
+    return Guarded(slug, current, tuple(shown), tuple(stops.values()), tuple(past), days * 3_600_000)
 
 
 def _watched(

@@ -104,7 +104,9 @@ def _shown(told: dict[str, Any]) -> str:
         for one in told["watched"]
     ]  # fmt: skip
     if rows:
-        lines.append(table(("VERSION", "STEP", "FIGURE", "TODAY", "30 DAYS", "BOUND", "SUSPICION"), rows))
+        lines.append(table(("VERSION", "STEP", "FIGURE", "TODAY", "BLOCK", "BOUND", "SUSPICION"), rows))
+        since = told["block_since"][:10]
+        lines.append(f"Of who entered today (UTC), and in the block of thirty days from {since} on.")
     else:
         lines.append(NOTHING)
     step_alone = any(one["why"] for one in told.get("paused_steps", ()))  # no person has paused it

@@ -94,13 +94,17 @@ class StopView(View):
 
 
 class GuardedView(View):
-    """The guardrails of a cascade: bounds, what is watched, what waits for somebody to look, and the last."""
+    """The guardrails of a cascade: bounds, what is watched, what waits for somebody to look, and the last.
+
+    `block_since`: when the block of thirty days began whose people `days` are of.
+    """
 
     cascade: str
     bounds: BoundsView
     watched: list[WatchedView]
     stopped: list[StopView]
     history: list[StopView]
+    block_since: datetime
 
     @classmethod
     def of(cls, told: Guarded) -> GuardedView:
@@ -108,7 +112,7 @@ class GuardedView(View):
             cascade=told.slug, bounds=BoundsView.of(told.guard),
             watched=[WatchedView.of(one) for one in told.watched],
             stopped=[StopView.of(stop) for stop in told.stops],
-            history=[StopView.of(stop) for stop in told.history],
+            history=[StopView.of(stop) for stop in told.history], block_since=instant(told.block_since),
         )  # fmt: skip
 
 
