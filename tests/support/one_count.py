@@ -81,7 +81,9 @@ class Run:
         outs += [self.marks[Kind.UNSUBSCRIBED]] if Kind.UNSUBSCRIBED in self.marks else []
         at = min(outs, default=0)
         before = [
-            one for one in self.messages if one.arrived and one.submitted_at <= at <= one.submitted_at + WEEK
+            one
+            for one in self.messages
+            if one.arrived and one.submitted_at and one.submitted_at <= at <= one.submitted_at + WEEK
         ]
         if before:
             max(before, key=lambda one: (one.submitted_at, one.step)).left = True
