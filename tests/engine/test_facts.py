@@ -378,6 +378,16 @@ def test_a_stop_that_ended_a_run_marks_no_message_when_it_is_told_again(db):
     assert stage.passages(ann) == before
 
 
+def test_an_answer_given_before_a_stop_is_one_though_it_is_told_later(db):
+    stage = Stage(db)
+    ann = begun(stage)
+    stage.passes("1h")
+    stage.receipt(ann, Kind.REPLIED, value='{"text": "стоп"}')
+    assert stage.outcome(ann) == "opted_out"
+    stage.receipt(ann, Kind.REPLIED, ago="30m", value='{"text": "ok"}')
+    assert stage.outcome(ann) == "responded"
+
+
 @pytest.mark.parametrize("again", [0, 1])
 def test_an_opt_out_that_is_told_again_ends_no_run_begun_since(either, again):
     stage = Stage(either)

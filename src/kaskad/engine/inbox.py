@@ -145,10 +145,14 @@ class _MessageFacts:
             known = masks.get(key) or int(row[5])
             if known & bit != bit:
                 masks[key] = known | bit
-                if bit & attends or row[4] < _SUBMITTED:  # queued again in doubt: it has arrived after all
+                if row[4] < _SUBMITTED:  # queued again in doubt: it has arrived after all
                     touched.add((a.contact_id, a.run_id))
-                if bit & ~PLAIN:
-                    self._tell(a, row, known | bit, plain=bit == 1 << a.kind)
+            elif not bit & attends:
+                continue  # what moves runs may be told of an earlier time than before
+            if bit & attends:
+                touched.add((a.contact_id, a.run_id))
+            if bit & ~PLAIN:
+                self._tell(a, row, known | bit, plain=bit == 1 << a.kind)
         costs, reasons = self._costs, self._reasons
         amounts: list[Amount] = []
         for key in masks.keys() | costs.keys():
