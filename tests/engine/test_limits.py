@@ -204,3 +204,12 @@ def test_what_an_undone_tick_has_learnt_of_an_account_is_forgotten():
     limits.in_flight = 2
     limits.restore(before)
     assert limits.learnt() == before and limits.stalls_at() == stalls_at == 7_000
+
+
+def test_too_many_is_told_while_others_that_were_under_way_are_taken():
+    limits = AccountLimits(10, TokenBucket(1000, 1000), Breaker())
+    limits.grant(1_000, 3)
+    limits.settle(1_000, Reason.RATE_LIMITED)
+    limits.accepted(1_010, 1)
+    limits.settle(1_020, Reason.RATE_LIMITED)
+    assert limits.next_at(1_020) == 2_020

@@ -291,7 +291,7 @@ class AccountLimits:
 
     def _throttled_ms(self, now: int) -> int:
         """Return how long to wait after "too many": doubled each time that nothing was taken in between."""
-        if now >= self._until:  # those that were under way together tell the same once
+        if now >= self._until or not self._throttled:  # those that were under way together tell the same once
             self._throttled += 1
         return min(BASE_MS << min(self._throttled - 1, 32), PAUSE_CAP_MS)
 

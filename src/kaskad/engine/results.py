@@ -38,6 +38,7 @@ MAX_ATTEMPTS = 12  # proven failures in a row; the step's patience normally ends
 
 # Refusals that a later attempt, or another account, may overcome; all others end the message.
 _AGAIN = frozenset({Reason.RATE_LIMITED, Reason.TRANSIENT, Reason.AUTH})
+_FAILURES = _AGAIN | {Reason.AMBIGUOUS}  # of the service: they tell nothing of the person or the text
 _OF_ADDRESSES = (Reason.INVALID_ADDRESS, Reason.DOUBTFUL_ADDRESS, Reason.CARRIER_REFUSED)
 
 
@@ -88,18 +89,15 @@ def _learn(world: World, results: Sequence[Result], now: int) -> None:
     accepted = Counter([result.account_id for result in results if result.reason is None])
     for account_id, count in accepted.items():
         world.holds.sent(account_id, count, now)
-    failing = {result.account_id for result in results if result.reason is not None}
-    for result in results if failing else ():
-        if result.account_id not in failing:
-            continue
-        limits = world.lessons.about(result.account_id)
-        if result.reason is None:
-            limits.accepted(now, 1)
-        else:
-            limits.settle(now, result.reason, result.retry_after_ms)
+    failing = {result.account_id for result in results if result.reason in _FAILURES}
+    for result in results:
+        if result.reason is not None:
+            world.lessons.about(result.account_id).settle(now, result.reason, result.retry_after_ms)
+        elif result.account_id in failing:
+            world.lessons.about(result.account_id).accepted(now, 1)
     for account_id in accepted.keys() - failing:
         world.lessons.about(account_id).accepted(now, accepted[account_id])
-    for account_id in accepted.keys() | failing:
+    for account_id in {result.account_id for result in results}:
         world.watch_breaker(account_id, now)
 
 
