@@ -40,12 +40,12 @@ export const percent = (share, digits = Math.abs(share) < 0.1 ? 1 : 0) =>
   new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: digits }).format(share);
 export const points = (share, digits = 1) => `${share > 0 ? "+" : ""}${number(share * 100, digits)}`;
 
-/** Return a text as lines of about so many letters, broken between words. */
-export function broken(text, most) {
+/** Return a text as lines of about so many letters, or of such a size, broken between words. */
+export function broken(text, most, size = (line) => line.length) {
   const lines = [""];
   for (const word of text.split(" ")) {
     const longer = `${lines.at(-1)} ${word}`.trim();
-    if (lines.at(-1) && longer.length > most) lines.push(word);
+    if (lines.at(-1) && size(longer) > most) lines.push(word);
     else lines[lines.length - 1] = longer;
   }
   return lines;

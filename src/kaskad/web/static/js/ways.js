@@ -2,9 +2,11 @@
 import { broken, channelColour, colour, tip } from "./charts.js";
 
 const ROOM = 140; // pixels between two columns: with less the names of steps stand above them, not beside
-// Pixels: a letter, about; the most beside the chart, for the names of its ends; a line.
-const NARROW = { letter: 7.2, ends: 104, line: 15 };
-const WIDE = { letter: 8.4, ends: 220, line: 17 };
+// Pixels: a letter, about; the most beside the chart, for the names of its ends; a line; what a name is written in.
+const NARROW = { letter: 7.2, ends: 104, line: 15, font: "600 11px sans-serif" };
+const WIDE = { letter: 8.4, ends: 220, line: 17, font: "600 13px sans-serif" };
+const AWAY = 12; // pixels of a name from its column and from the edge
+const pen = document.createElement("canvas").getContext("2d");
 
 function paint(node) {
   if (node.kind === "entered") return colour("--quiet");
@@ -20,12 +22,14 @@ function layout(told, narrow, wide) {
   const size = narrow ? NARROW : WIDE;
   const steps = told.nodes.filter((node) => node.kind === "step");
   const ends = told.nodes.filter((node) => node.kind === "end");
-  const longest = (Math.max(...ends.map((node) => node.label.length)) + 1) * size.letter;
+  pen.font = size.font; // letters are not all of one width: Russian ones are wider, and «ж» than «и»
+  const long = (text) => pen.measureText(text).width;
+  const longest = Math.ceil(Math.max(...ends.map((node) => long(node.label)))) + AWAY;
   const beside = narrow ? size.ends : Math.min(size.ends, longest);
   const each = (wide - beside - 30) / (steps.length + 1);
   const above = narrow || each < ROOM;
   const fits = (text) => !above || (text.length + 1) * size.letter < each;
-  const lines = (name) => broken(name, beside / size.letter - 1);
+  const lines = (name) => broken(name, beside - AWAY, long);
   const high = (node) => 15 + size.line * lines(node.label).length;
   return {
     above, beside, lines, line: size.line,
