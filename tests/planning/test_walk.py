@@ -116,6 +116,28 @@ branches: [{when: letter.clicked, unless_goal_in: 1d, go: offer}]
     assert offer.went_on == pytest.approx(0.2) and told.messages == pytest.approx(1.92)
 
 
+def test_a_sketch_keeps_what_a_step_sends_where_another_line_of_it_is_wrong():
+    text = """
+cascade: b
+class: service
+trigger: {event: x}
+steps:
+  - id: sms
+    channel: sms
+    account: dear
+    if: contact.city ==
+    variants: [{id: a, text: "{{ contact.name }} is long"}, {id: b, text: short}]
+"""
+    drawn = sketch(text, "b")
+    assert drawn is not None and drawn.wordless == set()
+    (step,) = drawn.cascade.steps
+    assert (step.account, [each.content.text for each in step.variants]) == (
+        "dear", ["{{ contact.name }} is long", "short"],
+    )  # fmt: skip
+    broken = sketch(text.replace("contact.name }}", "contact.name"), "b")
+    assert broken is not None and broken.wordless == {0}, "what it would cost nobody knows"
+
+
 def test_a_sketch_has_every_step_whatever_is_wrong_with_the_rest():
     text = """
 cascade: b
@@ -126,8 +148,10 @@ steps:
   - {id: sms, channel: sms}
   - {id: chat, channel: [telegram, vk], text: "{{ contact.name", success: none}
 """
-    cascade = sketch(text, "b")
-    assert cascade is not None
+    drawn = sketch(text, "b")
+    assert drawn is not None and drawn.wordless == {1, 2}
+    cascade = drawn.cascade
     assert [step.channels[0] for step in cascade.steps] == [Channel.EMAIL, Channel.SMS, Channel.TELEGRAM]
     assert cascade.steps[2].success is Reaction.NONE
+    assert cascade.steps[0].content.text == "t", "what is wrong is the wait"
     assert sketch("steps: [", "b") is None and sketch("cascade: b\nsteps: []", "b") is None

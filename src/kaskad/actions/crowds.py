@@ -23,7 +23,7 @@ from kaskad.domain import entering, sms
 from kaskad.domain.cascade import Cascade, Step
 from kaskad.domain.condition import All, Condition, Event, Name, Node, walk
 from kaskad.domain.content import TextBook
-from kaskad.domain.definition.sketch import sketch
+from kaskad.domain.definition.sketch import Sketch, sketch
 from kaskad.domain.entering import When
 from kaskad.domain.errors import Invalid
 from kaskad.domain.policy import DAY, HOUR, Policy
@@ -71,10 +71,15 @@ class Sampled(Struct, frozen=True):
 
 def drawn(slug: str, text: str) -> Cascade:
     """Return the cascade of a text as far as it can be read; raises Invalid."""
-    cascade = sketch(text, slug)
-    if cascade is None:
+    return sketched(slug, text).cascade
+
+
+def sketched(slug: str, text: str) -> Sketch:
+    """Return the same with what of it is not known; raises Invalid."""
+    found = sketch(text, slug)
+    if found is None:
         raise Invalid([worded("Nothing can be forecast: the definition has no step that can be read.")])
-    return cascade
+    return found
 
 
 def audience_of(office: Office, cascade: Cascade) -> Audience | None:

@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Collection, Mapping
 
+from msgspec import Struct
+
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.channels import CHANNELS, Needs
 from kaskad.domain.definition import UnreadableError, load
@@ -19,17 +21,24 @@ _STEP = re.compile(r"steps\[(\d+)\]")
 _SAID = {
     Needs.MAIL: ("subject", "text"), Needs.TEXT: ("text",), Needs.SAY: ("say",), Needs.SCRIPT: ("script",),
 }  # fmt: skip
+_KEPT = ("id", "channel", "account", "variants", "only")
 _KNOWN = {channel.value: channel for channel in Channel}
 
 
-def sketch(text: str, name: str) -> Cascade | None:
-    """Return the cascade of a text, steps with mistakes reduced to their channels; None: nothing can be made.
+class Sketch(Struct, frozen=True):
+    """A cascade that is never to be run, and its steps whose messages could not be kept, by number."""
 
-    It has as many steps as the text, and is never to be run.
+    cascade: Cascade
+    wordless: frozenset[int] = frozenset()
+
+
+def sketch(text: str, name: str) -> Sketch | None:
+    """Return the cascade of a text, steps with mistakes reduced to what they send, or else to their channels;
+    None: nothing can be made. It has as many steps as the text.
     """
     loaded = load(text, name=name)
     if loaded.cascade is not None:
-        return loaded.cascade
+        return Sketch(loaded.cascade)
     try:
         top = _map(tree_of(text))
     except UnreadableError:
@@ -37,11 +46,30 @@ def sketch(text: str, name: str) -> Cascade | None:
     steps = _list(top.get("steps"))
     wrong = {int(found[1]) for each in loaded.errors if (found := _STEP.match(each.path))}
     whole = {each.path.partition(".")[0].partition("[")[0] for each in loaded.errors}
-    for rough in (wrong, range(len(steps))):
-        made = load(json.dumps(_reduced(top, steps, rough, whole, name)), name=name).cascade
+    for rough in (_wordless(top, steps, wrong, whole, name), set(range(len(steps)))):
+        sent = [_sent(_map(step)) if n in wrong else step for n, step in enumerate(steps)]
+        made = load(json.dumps(_reduced(top, sent, rough, whole, name)), name=name).cascade
         if made is not None:
-            return made
+            return Sketch(made, frozenset(rough))
     return None
+
+
+def _wordless(
+    top: Mapping[str, Tree], steps: list[Tree], wrong: set[int], whole: set[str], name: str
+) -> set[int]:
+    """Return of the steps with mistakes those that have them in what they send."""
+    found = set()
+    for n in wrong:
+        alone = _reduced(top, [_sent(_map(steps[n]))], (), whole | {"branches"}, name)
+        if load(json.dumps(alone), name=name).cascade is None:
+            found.add(n)
+    return found
+
+
+def _sent(step: Mapping[str, Tree]) -> dict[str, Tree]:
+    """Return what of a step says what it sends, and who comes to it."""
+    quiet: dict[str, Tree] = {"success": "none"} if step.get("success") == "none" else {}
+    return quiet | {key: step[key] for key in (*_KEPT, *CONTENT) if key in step}
 
 
 def readable(text: str, name: str, step: str) -> Cascade:
@@ -61,9 +89,7 @@ def readable(text: str, name: str, step: str) -> Cascade:
         raise Invalid([problem.text(name) for problem in loaded.errors])
     wrong = {each.path.partition(".")[0].partition("[")[0] for each in loaded.errors}
     made = _reduced(top, [], (), wrong, name)
-    made["steps"] = [
-        {key: found[key] for key in ("id", "channel", "account", "variants", *CONTENT) if key in found}
-    ]
+    made["steps"] = [{key: value for key, value in _sent(found).items() if key not in ("only", "success")}]
     alone = load(json.dumps(made), name=name)
     if alone.cascade is None:
         place = f"steps[{_list(top.get('steps')).index(found)}]"

@@ -14,6 +14,7 @@ from kaskad.actions.forecast import Edge, Expected, StepForecast
 from kaskad.actions.office import Office
 from kaskad.actions.past import past
 from kaskad.domain.cascade import Cascade
+from kaskad.domain.definition.sketch import Sketch
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.web.pages.figures import figures_of
 from kaskad.web.pages.i18n import N_
@@ -45,6 +46,7 @@ class Outlook(Struct, frozen=True):
     whom: str
     asked: str  # whom the reader has chosen; "": nobody
     choices: list[tuple[str, str]]
+    wordless: frozenset[int] = frozenset()  # steps of whose message nothing is known, so neither a price
 
     def step(self, index: int) -> StepForecast | None:
         """Return what is told of one step."""
@@ -73,9 +75,10 @@ def outlook(
     mistakes. `whom`: "", typical, everybody, `segment NAME` or `list NAME`; "" is whom the trigger names,
     else typical people."""
     try:
-        cascade = cascade or crowds.drawn(slug, text)
+        drawn = Sketch(cascade) if cascade else crowds.sketched(slug, text)
     except Invalid:
         return None
+    cascade = drawn.cascade
     chosen = audience(office, cascade, whom)
     people: Sampled | None = None
     if chosen is not None:
@@ -85,7 +88,7 @@ def outlook(
             chosen = None
     known = figures_of(request).pasts.get(slug, lambda: past(office, slug, cascade))
     told = forecast.of_people(office, cascade, people, known, what_if=False)
-    return Outlook(told, str(chosen) if chosen else TYPICAL, whom, choices(look, office))
+    return Outlook(told, str(chosen) if chosen else TYPICAL, whom, choices(look, office), drawn.wordless)
 
 
 def _sample(request: Request, office: Office, cascade: Cascade, whom: Audience) -> Sampled:
