@@ -119,6 +119,10 @@ def test_a_message_by_hand_is_an_ordinary_run(opened):
 def test_a_sandbox_ends_its_haste_and_leaves_nothing(opened):
     office = opened.service.office
     sandbox.resume(office)  # as after a restart: what is open stays open
+    accounts.save(office, "people", {"provider": "desk", "channel": "agent_call", "price": "1 RUB"})
+    assert at_once.is_on(office), "a desk of one's own leads nobody out of the sandbox"
+    sandbox.open_up(office, hurry=True)
+    assert at_once.is_on(office)
     hooked = {"provider": "generic_webhook", "channel": "sms", "settings": {"url": "https://sms.example.org/"},
               "secrets": {"secret": "a secret that is long"}, "price": "1 RUB"}  # fmt: skip
     accounts.save(office, "real", hooked)
@@ -129,7 +133,7 @@ def test_a_sandbox_ends_its_haste_and_leaves_nothing(opened):
         assert opened.api.get("/sandbox") == {
             "open": False, "url": "", "accounts": [], "at_once": False, "possible": True
         }  # fmt: skip
-        assert [each.account.name for each in accounts.listing(office)] == ["real"]
+        assert [each.account.name for each in accounts.listing(office)] == ["real", "people"]
         someone = opened.api.put("/contacts/someone", {"email": "someone@example.org"})["id"]
         assert client.get(f"/phones/{someone}").status_code == 409
     accounts.save(office, "mail", hooked)

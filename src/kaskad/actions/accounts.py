@@ -105,7 +105,7 @@ def save(office: Office, name: str, told: Mapping[str, Any], *, sandboxed: bool 
     """Keep an account under its name, new or in place of the one that has it; raises Invalid.
 
     `told` is what `engine.account_form` reads. Secrets that are left out stay as they are. Unless it leads to
-    the sandbox, hours and caps hold from now on that were set aside for a try there.
+    the sandbox or to people of your own, hours and caps hold from now on that were set aside for a try there.
     """
     with office.read() as tx:
         known = {account.name: account for account in account_store.all_accounts(tx, office.vault)}
@@ -114,11 +114,17 @@ def save(office: Office, name: str, told: Mapping[str, Any], *, sandboxed: bool 
     if account is None:
         raise Invalid(form.problems, form.pointers)
     _refuse_another_currency(office, account, known.get(name))
-    if not sandboxed:
+    if not sandboxed and leads_out(account):
         at_once.end(office)
     office.write(lambda tx: account_store.save(tx, office.vault, account))
     office.reload()
     return get(office, name)
+
+
+def leads_out(account: Account) -> bool:
+    """Say whether messages of an account leave the installation: a desk's are tasks of people of your own."""
+    known = PROVIDERS.get(account.provider)
+    return known is None or not known.own
 
 
 def enable(office: Office, name: str, enabled: bool) -> Shown:

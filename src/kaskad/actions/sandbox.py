@@ -70,7 +70,8 @@ def open_up(office: Office, currency: str = "", *, hurry: bool = False) -> State
     kept = _kept(office)
     found = running.open(office.base_url, lambda channel, address: _whose(office, channel, address))
     names = tuple(str(told["name"]) for told in found)
-    theirs = {each.account.name for each in accounts.listing(office)} - set(kept.accounts)
+    other = [each.account for each in accounts.listing(office) if each.account.name not in kept.accounts]
+    theirs = {account.name for account in other}
     if taken := sorted(theirs & set(names)):
         running.close()
         raise Conflict(
@@ -85,7 +86,7 @@ def open_up(office: Office, currency: str = "", *, hurry: bool = False) -> State
         account = _account(told, currency or sender.currency, sender.name)
         accounts.save(office, str(told["name"]), account, sandboxed=True)
     office.write(lambda tx: setting_store.put(tx, SETTING, Kept(names)))
-    if hurry and not theirs:
+    if hurry and not any(map(accounts.leads_out, other)):
         at_once.begin(office)
     return show(office)
 
