@@ -50,7 +50,8 @@ def said() -> dict[Key, str]:
         for _, message, _, _ in extract_from_file("python", path, keywords=WORDED):
             found.setdefault(("", str(message), ""), PROBLEMS)
     for provider in PROVIDERS.values():
-        for text in (*(setting.help for setting in provider.settings), *provider.connect):
+        titles = [provider.title] if provider.own else []  # others are called by their own names
+        for text in (*titles, *(setting.help for setting in provider.settings), *provider.connect):
             if text:
                 found.setdefault(("", text, ""), SERVICES)
     return found

@@ -73,7 +73,10 @@ def test_the_cart_cascade_is_drawn_by_mouse_and_keyboard(visit, site):
     letter, chat, sms, robot = WANTED["steps"]
     # The SMS by mouse; the letter is put above it by keyboard, the rest below.
     page.locator("#plus-0 > summary").click()
-    page.locator("#plus-0").get_by_text("SMS").click()
+    offered = page.locator("#plus-0")
+    assert offered.locator("[value=sms] small").inner_text() == "no account"
+    assert not offered.locator("[value=email] small").count()
+    offered.get_by_text("SMS").click()
     page.wait_for_selector("#step-form [name=text]")
     assert "has nothing to say" in page.locator("#card-0").inner_text()
     assert "1,000" in page.locator("#card-0 .step-cost").inner_text()  # it is estimated with its mistakes
@@ -167,6 +170,33 @@ def test_the_cart_cascade_is_drawn_by_mouse_and_keyboard(visit, site):
             at = f"/cascades/abandoned-cart/guard/canary/{act}"
             assert client.post(at, data=told).status_code == said
     assert site.api.get("/cascades/abandoned-cart")["version"] == 1
+
+
+LONG = """cascade: priced
+class: service
+trigger: {event: cart}
+steps:
+  - id: sms
+    channel: sms
+    if: %s
+    variants: [{id: a, text: "%s {{ contact.name }}"}, {id: b, text: "%s"}]
+"""
+
+
+def test_a_price_is_told_where_what_is_sent_is_known(site):
+    equip(site.service, "http://127.0.0.1:9", Channel.SMS)
+    with site.client("marketer") as client:
+
+        def shown(condition, words):
+            site.api.put("/cascades/priced", content=LONG % (condition, words, words))
+            return client.get("/cascades/priced/edit?panel=step&at=0").text
+
+        told = shown('contact.city == "Omsk"', "long " * 50)
+        assert "₸15 each" in told and "costs about ₸15" in told
+        assert "₸15 each" in shown("contact.city ==", "long " * 50), "what it sends has no mistake"
+        broken = shown("contact.city ==", "{{ contact.")
+        assert "price not known" in broken and "each" not in broken.split('class="step-cost"')[1][:900]
+        assert "One message costs about" not in broken
 
 
 def test_text_and_drawing_are_one_and_two_people_do_not_overwrite_each_other(visit, site):

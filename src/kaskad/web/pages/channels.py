@@ -223,11 +223,16 @@ def _row(look: Look, shown: Shown, everything: list[Shown], sent: int) -> Row:
     place = "backup" if account.priority > best else "shares" if len(equals) > 1 else "first"
     provider = PROVIDERS.get(account.provider)
     return Row(
-        shown, provider.title if provider else account.provider, _state(shown),
+        shown, title_of(look, provider) if provider else account.provider, _state(shown),
         place if len(rivals) > 1 and account.enabled else "",
         account.weight / max(1, sum(each.weight for each in equals)), _price(look, shown),
         _limits(shown, provider), sent, _why(look, shown),
     )  # fmt: skip
+
+
+def title_of(look: Look, provider: Provider) -> str:
+    """Return how a provider is called; what is no name of a service is said in the reader's language."""
+    return look._(provider.title) if provider.own else provider.title
 
 
 def _state(shown: Shown) -> str:

@@ -241,7 +241,7 @@ def _page(
     return render(
         request, look, "editor.html", code, seen=seen, sheet=sheet, flow=drawn, top=top, panel=panel, at=at,
         found=by_place, overtaken=overtaken, refused=refused, may_write=_may_write(seen, sheet),
-        readable=readable, channels=CHANNEL_NAMES, tells=_tells(values["step"]),
+        readable=readable, channels=CHANNEL_NAMES, carried=_carried(office), tells=_tells(values["step"]),
         main=step_form.main_field, channels_of=flow.channels_of, mine=(told or {}).get("source", ""),
         text=flow.text, joined=lambda names: ", ".join(look.word("waited", each).lower() for each in names),
         hours=hours(look, office, values["step"], flow.text(top.get("class"))),
@@ -270,6 +270,11 @@ def _people(office: Office, seen: Visitor, step: Mapping[str, Tree]) -> dict[str
     channel = next(iter(flow.channels_of(step)), "")
     people = (preview.somebody(office, channel=channel) if channel else []) or preview.somebody(office)
     return {"people": people, "testers": preview.testers(office)}
+
+
+def _carried(office: Office) -> set[str]:
+    """Return the channels that an account carries which is switched on."""
+    return {each.channel.value for each in office.engine.world.accounts.values() if each.enabled}
 
 
 def _may_write(seen: Visitor, sheet: Sheet) -> bool:
