@@ -6,6 +6,7 @@ import pytest
 
 from kaskad.cli import root
 from kaskad.cli.explain import _decision_words
+from kaskad.cli.screens.run import time_words
 
 CASCADE = """
 cascade: notice
@@ -103,6 +104,13 @@ def test_what_is_wrong_is_said_in_words(folder: Path, capsys: pytest.CaptureFixt
     (folder / "notice.yaml").write_text("cascade: 1\n")
     assert "notice.yaml:" in said(capsys, code=1)
     assert not (folder / "kaskad.db").exists()
+
+
+def test_whoever_waits_for_real_time_is_told_how_to_try_it_out_faster() -> None:
+    assert time_words(1.0, 0) == (
+        "the world's; with --time-factor 3600 an hour passes in a second, to try it out"
+    )
+    assert "120 min ahead" not in time_words(1.0, 59_000) and "2 h ahead" in time_words(1.0, 7_200_000)
 
 
 def test_explain_says_each_thing_once() -> None:

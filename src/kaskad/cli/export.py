@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def people(out: OUT, segment: SEGMENT = "", to_list: LIST = "", db: DB = "", as_json: JSON = False) -> None:
-    """Write people, with addresses, consents and lists, to a file that an import reads again."""
+    """Write people, with addresses, consents and lists; an import reads all but consents and lists again."""
     _write("people", out, segment, to_list, "", "", db, as_json)
 
 

@@ -71,12 +71,7 @@ class Screen:
         steps = " → ".join(f"{step.id} ({'/'.join(step.channels)})" for step in cascade.steps)
         self.say(f"cascade     {cascade.id}, version {version.number}: {steps}")
         self.say(f"database    {service.db.name}; links and receipts at {service.base_url}")
-        if service.factor != 1.0:
-            fast = f"runs {service.factor:g} times as fast as the world's"
-            self.say(f"time        {fast}: for trying out, not for people")
-        elif service.ahead_ms > 60_000:
-            ahead = f"is {_span(service.ahead_ms)} ahead of the world's, for it was run faster before"
-            self.say(f"time        {ahead}: use another database for real messages")
+        self.say(f"time        {time_words(service.factor, service.ahead_ms)}")
 
     def entered(self, entered: Entered, refused: int) -> None:
         """Tell how many come in now."""
@@ -126,6 +121,16 @@ class Screen:
                 self.say(text)
 
         return show
+
+
+def time_words(factor: float, ahead_ms: int) -> str:
+    """Tell how fast time passes, and where it stands."""
+    if factor != 1.0:
+        return f"runs {factor:g} times as fast as the world's: for trying out, not for people"
+    if ahead_ms > 60_000:
+        ahead = f"is {_span(ahead_ms)} ahead of the world's, for it was run faster before"
+        return f"{ahead}: use another database for real messages"
+    return "the world's; with --time-factor 3600 an hour passes in a second, to try it out"
 
 
 class _Lines:
