@@ -469,3 +469,18 @@ def test_an_account_that_somebody_mends_is_tried_at_once(db):
     for name in ("ann", "bob"):
         stage.event(stage.person(name), "left", cart_id=1)
     assert [parcel.account_id for parcel in stage.parcels[-2:]] == [first, first]
+
+
+@pytest.mark.parametrize("own_is", [0, 1])
+def test_two_answers_for_one_message_in_one_tick_count_alike_on_both_databases(either, own_is):
+    stage = Stage(either)
+    stage.cascade(TEXT)
+    stage.answer = lambda parcel: None
+    ann = stage.person("ann")
+    stage.event(ann, "left", cart_id=1)
+    parcel = stage.parcels[-1]
+    answers = [accepted(parcel, stage.clock.now() + 5, "p-1", kind=None)]
+    answers.insert(own_is, accepted(parcel, stage.clock.now(), "p-1"))
+    stage.engine.take_results(answers)
+    stage.works()
+    assert stage.states(ann)["sms"] == "sent"

@@ -19,7 +19,7 @@ from kaskad.store import courses as course_store
 from kaskad.store import runs as run_store
 from kaskad.store import tasks as task_store
 from kaskad.store.db import Row, Transaction
-from kaskad.store.runs import RunKey
+from kaskad.store.runs import MessageKey, RunKey
 
 PIECE = 250  # runs that are written together while a tick goes on
 KNOWN = 50_000  # answers remembered, so that they are not explained and written again
@@ -84,6 +84,16 @@ class Changes:
         """Return the runs whose clocks may not have begun: all, where something else has happened to one."""
         rows, changed = self._begun
         return set() if changed() == len(rows) else {(row[0], row[1]) for row in rows}
+
+    def unite_accepted(self) -> None:
+        """Make one of two answers for a message, its own and one asked for: an update would take any."""
+        united: dict[MessageKey, Row] = {}
+        for row in self.accepted:
+            key = row[:3]
+            before = united.setdefault(key, row)
+            cost = before[5] if row[5] is None else row[5]
+            united[key] = (*key, before[3] | row[3], before[4], cost)
+        self.accepted[:] = united.values()
 
     def flush_facts(self, tx: Transaction) -> None:
         """Write what results and the inbox have brought, before anything is decided."""

@@ -55,6 +55,7 @@ def apply_results(
     _learn(world, results, now)
     costs: dict[MessageKey, int] = {}
     noted, take, down = changes.accepted, world.handed.pop, world.down_since
+    told_again = False
     for result in results:
         contact_id, run_id = result.contact_id, result.run_id
         key = (contact_id, run_id, result.step)
@@ -63,6 +64,7 @@ def apply_results(
             at = result.at
             sent = result.kind is _SENT
             cost = None if result.cost is None else _cost(world, key, result, costs)
+            told_again = told_again or handed is None
             noted.append((*key, _SENT_BIT if sent else 0, at, cost))
             if result.provider_id or result.parts:
                 _note_ids(world, changes, key, result)
@@ -76,6 +78,8 @@ def apply_results(
         touched.add((contact_id, run_id))
         refused.append(result)
         _judge_sender(world, result, now)
+    if told_again:
+        changes.unite_accepted()
     if costs:
         _charge(tx, changes, costs, now)
     if refused:
