@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.domain.errors import Invalid
 
@@ -52,7 +52,7 @@ class Faults:
 
     def set(self, faults: Iterable[Fault]) -> None:
         """Add faults; raises Invalid and adds none where one cannot be."""
-        added = list(faults)
+        added = [structs.replace(fault) for fault in faults]  # how often is counted down in ours
         problems = [problem for fault in added for problem in self._problems(fault)]
         if problems:
             raise Invalid(problems)
