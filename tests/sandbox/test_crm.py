@@ -205,11 +205,10 @@ def test_people_of_a_crm_are_brought_in_as_a_file_would_be(place, crm, monkeypat
     phones = here.sandbox.phones
     mails = {phone.person.email for phone in phones}
     path = f"/contacts/pull/{crm}"
-    faults = [Fault(crm, "error", left=1), Fault(crm, "throttle", left=1, seconds=0)]
-    here.sandbox.set_faults(*faults)
+    here.sandbox.set_faults(Fault(crm, "error", left=1), Fault(crm, "throttle", left=1, seconds=0))
     monkeypatch.setattr(pulls, "WAIT_MS", 20)
     first = here.api.post(f"{path}?dry_run=true&wait_s=0")
-    assert not any(fault.left for fault in faults), "an outage is waited for"
+    assert not here.sandbox.world.faults.active, "an outage is waited for"
     assert first == {"people": 1, "found": None}, "one page, and it goes on from there"
     dry = first
     while dry["found"] is None:
