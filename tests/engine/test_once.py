@@ -367,15 +367,20 @@ def test_an_account_that_asks_for_a_long_pause_leaves_all_others_to_its_backup(e
     assert [parcel.account_id == backup for parcel in stage.parcels[-2:]] == [False, False]
 
 
-def test_a_pause_that_ends_after_the_breaker_s_does_not_hold_up_those_who_have_a_backup(either):
-    stage = Stage(either)
+def failing_beside_a_backup(stage, reason, **how):
+    """Let an account refuse all for a reason, and another one of its channel take all."""
     backup = stage.account(Channel.SMS, "backup", priority=9)
     stage.cascade(TEXT)
     stage.answer = lambda parcel: (
         accepted(parcel, stage.clock.now())
         if parcel.account_id == backup
-        else refused(parcel, stage.clock.now(), Reason.AMBIGUOUS, proven=False, retry_after_ms=29_000)
+        else refused(parcel, stage.clock.now(), reason, **how)
     )
+
+
+def test_a_pause_that_ends_after_the_breaker_s_does_not_hold_up_those_who_have_a_backup(either):
+    stage = Stage(either)
+    failing_beside_a_backup(stage, Reason.AMBIGUOUS, proven=False, retry_after_ms=29_000)
     first = [stage.person(f"f{n}") for n in range(5)]
     stage.deliver(events=[stage.told(person, "left", cart_id=1) for person in first])
     stage.passes("20s")
@@ -436,13 +441,7 @@ def test_an_account_that_is_slow_by_nature_keeps_its_messages(db):
 
 def test_what_was_refused_before_its_account_counted_as_down_goes_by_the_backup_too(either):
     stage = Stage(either)
-    backup = stage.account(Channel.SMS, "backup", priority=9)
-    stage.cascade(TEXT)
-    stage.answer = lambda parcel: (
-        accepted(parcel, stage.clock.now())
-        if parcel.account_id == backup
-        else refused(parcel, stage.clock.now(), Reason.TRANSIENT)
-    )
+    failing_beside_a_backup(stage, Reason.TRANSIENT)
     people = [stage.person(f"p{n}") for n in range(8)]
     for person in people:
         stage.event(person, "left", cart_id=1)
@@ -452,14 +451,8 @@ def test_what_was_refused_before_its_account_counted_as_down_goes_by_the_backup_
 
 def test_an_account_that_somebody_mends_is_tried_at_once(db):
     stage = Stage(db)
-    stage.account(Channel.SMS, "backup", priority=9)
-    stage.cascade(TEXT)
+    failing_beside_a_backup(stage, Reason.AUTH)
     first = stage.world.accounts_by_name["sms"].id
-    stage.answer = lambda parcel: (
-        refused(parcel, stage.clock.now(), Reason.AUTH)
-        if parcel.account_id == first
-        else accepted(parcel, stage.clock.now())
-    )
     for number in range(30):
         stage.event(stage.person(f"p{number}"), "left", cart_id=1)
         stage.passes("2m")
