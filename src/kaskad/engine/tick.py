@@ -94,9 +94,7 @@ def tick(
     if changes.given_back:
         settle(tx, world, changes.given_back)
 
-    for account_id, held in world.holds.keep(tx, world.policy.hold_refused_percent, now).items():
-        if world.outbox is not None:
-            world.outbox.account_held(tx, world.accounts[account_id].name, held.why, held.at)
+    _hold_accounts(tx, world, now)
     applied.touched |= enrol(tx, world, applied.requests, now)
     if closing:
         concerned = touched | applied.touched | changes.not_begun()
@@ -118,6 +116,13 @@ def tick(
     )  # fmt: skip
     changes.flush_last(tx)
     return Ticked(moved.parcels, moved.decided, len(arrivals), moved.more or backlog, sums)
+
+
+def _hold_accounts(tx: Transaction, world: World, now: int) -> None:
+    """Keep which mail accounts are held for what servers refuse them for, and tell of it."""
+    for account_id, held in world.holds.keep(tx, world.policy.hold_refused_percent, now).items():
+        if world.outbox is not None:
+            world.outbox.account_held(tx, world.accounts[account_id].name, held.why, held.at)
 
 
 def _close(
