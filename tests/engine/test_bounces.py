@@ -8,6 +8,7 @@ from kaskad.actions import accounts
 from kaskad.actions.alarms import alarms
 from kaskad.domain.errors import Conflict, NotFound
 from kaskad.domain.terms import Channel, Kind, Reason
+from kaskad.engine.holds import Holds
 from kaskad.store import webhooks
 from kaskad.store.suppressions import address_hash, known
 from kaskad.store.webhooks import Secret
@@ -153,3 +154,14 @@ def test_a_sender_whom_servers_refuse_is_held_until_somebody_has_looked(db):
     assert len(stage.parcels) == sent + 2 and accounts.get(office, "email").doing.breaker == "closed"
     with pytest.raises(Conflict, match="not held"):
         accounts.resume(office, "email")
+
+
+def test_refusals_of_a_tick_that_is_done_again_count_once(db):
+    holds = Holds()
+    for _ in range(3):  # twice in vain
+        holds.forget()
+        for number in range(5):
+            holds.sent(1, 1, number)
+            holds.refused(1, number, "5.7.26", number)
+    with db.read() as tx:
+        assert holds.keep(tx, 20, 5) == {}, "five, and ten hold an account"

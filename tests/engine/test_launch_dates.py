@@ -13,6 +13,7 @@ from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.policy import HOUR
 from kaskad.store import cascades, lists
+from kaskad.store.launch_dates import BEGUN, end, planned
 from support.stage import Stage
 
 CASCADE = """
@@ -110,6 +111,31 @@ def test_a_launch_that_was_changed_while_it_was_about_to_begin_does_not(stage, o
 
     monkeypatch.setattr(launches.launch_parts, "divide", while_somebody_changes_it)
     assert goes_on(office, stage, "1h") == 0 and state(office, made.id) == "planned"
+
+
+def test_a_launch_that_was_called_off_while_it_was_about_to_begin_does_not(stage, office, monkeypatch):
+    made = launch_dates.plan(office, "sale", Told(ALL, after(stage, 1)))
+    divide = launches.launch_parts.divide
+
+    def while_somebody_calls_it_off(*told):
+        launches.stop(office, "sale", made.id)
+        return divide(*told)
+
+    monkeypatch.setattr(launches.launch_parts, "divide", while_somebody_calls_it_off)
+    assert goes_on(office, stage, "1h") == 0 and state(office, made.id) == "stopped"
+
+
+def test_a_launch_that_waits_for_its_canary_does_not_begin_again(stage, office):
+    for n in range(3, 210):  # a canary has two hundred people at least
+        stage.person(f"p{n}")
+    launch_dates.plan(office, "sale", Told(ALL, after(stage, 1), canary="10%"))
+    with stage.db.read() as tx:
+        (stale,) = planned(tx)  # as another process has read it
+    first = goes_on(office, stage, "1h")
+    assert first == 200
+    with stage.db.write() as tx:
+        assert not end(tx, stale, BEGUN)
+    assert goes_on(office, stage, "1m") == first
 
 
 @pytest.mark.parametrize(("hours", "sent"), [(10, 3), (14, 0)])

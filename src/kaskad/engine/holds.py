@@ -78,8 +78,9 @@ class Holds:
         self.fresh.clear()
         self._suspects.clear()
         for account_id, tally in self._before.items():
-            del self._tallies[account_id]
-            if tally is not None:
+            if tally is None:
+                self._tallies.pop(account_id, None)
+            else:
                 self._tallies[account_id] = tally
         self._before.clear()
 
