@@ -17,6 +17,7 @@ from kaskad.engine.transport.ari import Calls
 from kaskad.providers import asterisk, provider
 from kaskad.providers.base import Account, Outgoing
 from kaskad.sandbox.faults import Fault
+from kaskad.sandbox.line import Line
 from kaskad.sandbox.person import Sim
 from kaskad.sandbox.servers import asterisk as server
 from support.world import ANN, profile
@@ -143,6 +144,30 @@ def test_who_says_nothing_is_hung_up_after_the_text(pbx, monkeypatch):
     kaskad, end = played(pbx, play)
     names = [one.name for one in kaskad.told]
     assert names.index("said") < names.index("ended") and end.kind in (Kind.DELIVERED, Kind.ANSWERED)
+
+
+def test_a_text_ends_whatever_was_said_before_it(pbx, monkeypatch):
+    """Counted down by floating-point differences, a millisecond's billionth would be left for ever."""
+    awkward_ms, text_ms = 2_300.3, 7_000.0
+    assert text_ms - (awkward_ms + text_ms - awkward_ms) > 0
+
+    class Late(Line):
+        async def deed(self, span_ms):
+            done = await super().deed(span_ms)
+            if done == "play":
+                self.talked_ms = awkward_ms
+            return done
+
+    monkeypatch.setattr(server, "Line", Late)
+
+    async def play(kaskad):
+        await kaskad.call(keys={})
+        await kaskad.does("answer")
+        pbx.phones[0].by_hand = False  # and so hears at the sandbox's speed
+        return await kaskad.ended()
+
+    kaskad, _ = played(pbx, play)
+    assert "said" in [one.name for one in kaskad.told]
 
 
 @pytest.mark.parametrize("deed, code", [("decline", "busy"), ("", "no_answer")])

@@ -245,25 +245,23 @@ class Asterisk(Server):
 
     async def _talk(self, leg: Leg, phone: Phone, line: Line, machine: bool) -> None:
         """Play what is asked for and take keys, until somebody hangs up."""
-        left_ms = WAIT_MS
+        until_ms = WAIT_MS  # of the call's own time: what is left, counted down, may never come to nothing
         while True:
-            before_ms = line.talked_ms
-            done = await line.deed(left_ms)
-            left_ms -= line.talked_ms - before_ms
+            done = await line.deed(until_ms - line.talked_ms)
             if done in ("cancel", "hang_up", "decline"):
                 return
             if len(done) == 1 and done in KEYS:
                 self._pressed(leg, phone, done)
                 await self._tell(leg, "ChannelDtmfReceived", digit=done, duration_ms=120)
-            elif leg.playing and (done == "stop" or (not done and left_ms <= 0)):
-                name, leg.playing, left_ms = leg.playing, "", WAIT_MS
+            elif leg.playing and (done == "stop" or (not done and line.talked_ms >= until_ms)):
+                name, leg.playing, until_ms = leg.playing, "", line.talked_ms + WAIT_MS
                 await self._tell_playback(leg, "PlaybackFinished", name, "done")
             if not leg.playing and leg.waiting:
                 name, media = leg.waiting.popleft()
                 words = [_words(one) for one in media]
                 leg.playing = name
                 leg.call.heard += [text for text, _ in words if text]
-                left_ms = sum(span for _, span in words)
+                until_ms = line.talked_ms + sum(span for _, span in words)
                 if not leg.asked and not machine:
                     leg.asked, leg.call.listening = True, True
                     line.intent = self.world.intent(phone, " ".join(leg.call.heard))
