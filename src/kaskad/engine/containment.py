@@ -15,6 +15,7 @@ from traceback import extract_tb
 from typing import Protocol, TypeVar
 
 from kaskad.domain.errors import Conflict, Corrupted, Full, GivenUp, KaskadError, Locked, Unavailable, Unfit
+from kaskad.domain.event import EventIn
 from kaskad.domain.ids import contact_text, run_text
 from kaskad.engine.counting import Counting
 from kaskad.engine.hits import unjudged
@@ -32,6 +33,7 @@ T = TypeVar("T")
 log = get_logger(__name__)
 
 _NOTHING = Only()
+_FAULTS = 100  # events of one request that are left out because of a defect
 
 
 class Step(Protocol):
@@ -232,6 +234,8 @@ def _one_by_one(take: Step, deliveries: Sequence[Delivery], shared: Future[None]
         except Exception as error:
             if not is_defect(error):
                 raise
+            if _event_by_event(take, delivery):
+                continue
             refusal: KaskadError = Unavailable(f"It could not be kept, because of a defect: {error!r}")
             if isinstance(error, GivenUp):
                 refusal = error
@@ -243,6 +247,41 @@ def _one_by_one(take: Step, deliveries: Sequence[Delivery], shared: Future[None]
         shared.set_result(None)
     else:
         shared.set_exception(failed)
+
+
+def _event_by_event(take: Step, delivery: Delivery) -> bool:
+    """Keep the events of a delivery that a defect does not keep out, and tell of each other one why.
+
+    Return whether some were kept. One that holds more than events, or very many odd ones, is told again.
+    """
+    alone = Delivery(delivery.done, events=delivery.events, problems=delivery.problems)
+    if delivery.done is None or delivery != alone or len(delivery.events) < 2:
+        return False
+    faults: list[str] = []
+    problems = _by_halves(take, delivery.events, faults)
+    if len(faults) > _FAULTS or len(faults) == len(delivery.events):
+        return False
+    delivery.problems[:] = problems
+    delivery.done.set_result(problems)
+    return True
+
+
+def _by_halves(take: Step, events: Sequence[EventIn], faults: list[str]) -> list[str | None]:
+    """Return for each event why it was not kept, None for one that was; those of a defect are in `faults`."""
+    kept: Future[list[str | None]] = Future()
+    try:
+        take(deliveries=[Delivery(kept, events=events)])
+    except Exception as error:
+        if not is_defect(error):
+            raise
+        if len(events) > 1 and len(faults) <= _FAULTS:
+            half = len(events) // 2
+            return [*_by_halves(take, events[:half], faults), *_by_halves(take, events[half:], faults)]
+        log.error("events were left out: a defect", events=len(events), error=_defect_of(error))
+        told = f"a defect keeps it from being kept ({type(error).__name__}): tell it again later"
+        faults += [told] * len(events)
+        return [told] * len(events)
+    return kept.result()
 
 
 def _defect_of(error: BaseException) -> str:
