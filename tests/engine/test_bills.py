@@ -5,10 +5,11 @@ from msgspec.structs import replace
 
 from kaskad.actions import bill_job, bills
 from kaskad.actions.messages import money
-from kaskad.domain.bill import MEANINGS, propose
+from kaskad.domain.bill import MEANINGS, Reader, propose
 from kaskad.domain.cascade import Money
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.terms import Channel, Kind, Reason
+from kaskad.store import bills as store
 from support.marked import staged
 from support.spent import sums_agree
 from support.stage import accepted, refused
@@ -170,3 +171,65 @@ def test_only_one_column_is_the_amount():
             propose(alike, told)
     assert propose([*alike, "total"], {"Sum": "skip"}) == ["id", "", "", "amount"]
     assert propose(["id", "date", "date", "sum"], {}) == ["id", "at", "", "amount"]
+
+
+def test_a_line_that_cannot_be_read_or_kept_is_left_out_and_told_and_all_others_count(either, monkeypatch):
+    stage, office, people = world(either)
+    read, put = Reader.read, store.advance
+
+    def reading(self, row, cells):
+        if row == 3:
+            raise KeyError("zone")
+        return read(self, row, cells)
+
+    def keeping(tx, bill, seen, rows, beat_at):
+        kept = put(tx, bill, seen, rows, beat_at)
+        if any(row[0] == people[3] for row in rows):
+            raise ZeroDivisionError
+        return kept
+
+    monkeypatch.setattr(Reader, "read", reading)
+    monkeypatch.setattr(store, "advance", keeping)
+    lines = [line(stage, n, id=f"SM{n}") for n in range(8)]
+    found = bills.start(office, "sms", (HEAD + "".join(lines)).encode(), "odd.csv", {}, 30.0)
+    assert (found.state, found.problem, found.seen) == ("done", "", 8)
+    told = found.report
+    assert (told.lines, told.unread, told.matched) == (8, 2, 6)
+    assert [(one.row, one.why) for one in told.unknowns] == [
+        (3, "a defect in Kaskad keeps it from being read (KeyError): left out"),
+        (5, "a defect in Kaskad keeps it from being read (ZeroDivisionError): left out"),
+    ]
+    assert sorted(one.contact_id for one in told.missing) == [people[1], people[3]]
+
+
+def test_a_bill_of_which_no_line_can_be_kept_fails(db, monkeypatch):
+    stage, office, _ = world(db)
+
+    def failing(*_):
+        raise KeyError("zone")
+
+    monkeypatch.setattr(Reader, "read", failing)
+    text = HEAD + "".join(line(stage, n % 8, at_h=n) for n in range(300))
+    found = bills.start(office, "sms", text.encode(), "odd.csv", {}, 60.0)
+    assert found.state == "failed" and "KeyError" in found.problem
+
+
+def test_a_message_whose_cost_cannot_be_taken_over_is_told_and_all_others_are(either, monkeypatch):
+    stage, office, people = world(either)
+    data = bill(stage).encode()
+    found = bills.start(office, "sms", data, "november.csv", {}, 30.0)
+    real = bills.note
+
+    def failing(tx, changes, amounts):
+        if any(each.row[0] == people[3] for each in amounts):
+            raise KeyError("currency")
+        real(tx, changes, amounts)
+
+    monkeypatch.setattr(bills, "note", failing)
+    taken = bills.take(office, found.id, "ann").report
+    assert (taken.taken, taken.untaken, taken.differing) == (3, 1, 1)
+    assert costs(stage, people)[2:5] == [1250, 2000, 2000]
+    monkeypatch.undo()
+    again = bills.take(office, found.id, "ann").report
+    assert (again.taken, again.untaken, again.differing) == (4, 0, 0)
+    sums_agree(either)

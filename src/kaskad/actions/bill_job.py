@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.actions.office import Office
 from kaskad.domain import sms
@@ -23,8 +23,10 @@ from kaskad.domain.ledger import held_of
 from kaskad.domain.prices import PriceList
 from kaskad.domain.terms import Channel, MessageClass
 from kaskad.domain.tokens import BadToken
-from kaskad.domain.worded import wording
+from kaskad.domain.worded import worded, wording
 from kaskad.engine.clock import wall_ms
+from kaskad.engine.containment import is_defect
+from kaskad.engine.tables import Line as Told
 from kaskad.engine.tables import Table
 from kaskad.log import get_logger
 from kaskad.store import bills as store
@@ -38,14 +40,16 @@ log = get_logger(__name__)
 PIECE = 2_000  # lines; some 20 ms of writing
 PAGE = 10_000  # messages compared at once
 SHOWN = 200  # of each kind, in the report
+_FAULTS = 100  # lines of a piece that are left out because of a defect: more are not the lines' fault
 WINDOW_MS = 15 * 60_000  # how far a bill's time and ours may lie apart, where no id says which message it is
 _REST_S = 0.002  # between pieces, for the engine's thread
 _START = (0, 0, -1)
 
 
 class _Seen(Struct):
-    """What the lines of a bill have come to so far."""
+    """What the lines of a bill have come to so far; `rows` are all of the file, empty ones too."""
 
+    rows: int = 0
     lines: int = 0
     micros: int = 0
     unread: int = 0
@@ -93,18 +97,47 @@ class Job:
     def _read(self) -> None:
         self._reader.negative = self._is_negative()
         lines = iter(self._table.lines())
-        read = 0
         while piece := list(islice(lines, PIECE)):
-            read += len(piece)
-            told = [line for one in piece if (line := self._line(one.row, one.cells, one.problem))]
-            with self._office.read() as tx:
-                rows = self._matched(tx, told)
-            kept = self._office.write(
-                lambda tx, read=read, rows=rows: store.advance(tx, self._bill, read, rows, wall_ms())  # type: ignore[misc]
-            )
-            if not kept:
+            if not self._taken_in(piece, []):
                 return  # another process has begun to read it
             time.sleep(_REST_S)
+
+    def _taken_in(self, piece: Sequence[Told], faults: list[int]) -> bool:
+        """Read a piece and keep what it comes to; where a defect stops it, by halves, without lines at fault.
+
+        False: another process has the bill.
+        """
+        before, told = structs.replace(self._seen), len(self._unknowns)
+        try:
+            lines = [line for one in piece if (line := self._line(one.row, one.cells, one.problem))]
+            with self._office.read() as tx:
+                rows = self._matched(tx, lines)
+            return self._advanced(len(piece), rows)
+        except Exception as error:
+            if not is_defect(error) or len(faults) >= _FAULTS:
+                raise
+            failure = error
+        self._seen = before
+        del self._unknowns[told:]
+        if len(piece) > 1:
+            half = len(piece) // 2
+            return self._taken_in(piece[:half], faults) and self._taken_in(piece[half:], faults)
+        faults.append(piece[0].row)
+        self._leave_out(piece[0].row, type(failure).__name__)
+        return self._advanced(1, [])
+
+    def _advanced(self, count: int, rows: Sequence[Row]) -> bool:
+        """Keep what was read of so many rows of the file; False where another process has the bill."""
+        self._seen.rows += count
+        read = self._seen.rows
+        return self._office.write(lambda tx: store.advance(tx, self._bill, read, rows, wall_ms()))
+
+    def _leave_out(self, row: int, why: str) -> None:
+        log.error("line of a bill left out: a defect", id=self._bill.id, row=row, error=why)
+        self._seen.lines += 1
+        self._seen.unread += 1
+        told = worded("a defect in Kaskad keeps it from being read (%(why)s): left out", why=why)
+        self._note(Unknown(row, 0, f"{told}"))
 
     def _is_negative(self) -> bool:
         """Say whether the file writes what was charged as negative amounts."""
@@ -112,7 +145,7 @@ class Job:
         for line in self._table.lines():
             try:
                 micros = self._reader.micros(line.cells)
-            except ValueError:
+            except Exception:  # which is told where the line is read
                 continue
             if micros > 0:
                 return False

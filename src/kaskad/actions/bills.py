@@ -19,6 +19,7 @@ from kaskad.actions.bill_job import Job, compare, differences
 from kaskad.actions.office import Office
 from kaskad.domain.bill import Asked, Reader, guess, propose
 from kaskad.domain.errors import Conflict, Invalid
+from kaskad.domain.ids import run_text
 from kaskad.domain.ledger import Change
 from kaskad.domain.policy import Policy
 from kaskad.domain.prices import PriceList
@@ -27,8 +28,10 @@ from kaskad.domain.worded import worded
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.changes import Changes
 from kaskad.engine.clock import wall_ms
+from kaskad.engine.containment import is_defect
 from kaskad.engine.held import Amount, note
 from kaskad.engine.tables import open_table
+from kaskad.log import get_logger
 from kaskad.store import accounts as account_store
 from kaskad.store import bills as store
 from kaskad.store import prices as price_store
@@ -37,11 +40,14 @@ from kaskad.store.accounts import Account
 from kaskad.store.bills import DONE, FAILED, RUNNING, Bill, Differing
 from kaskad.store.db import Transaction
 
+log = get_logger(__name__)
+
 INTERRUPTED = "interrupted"
 _SILENT_MS = 60_000  # a piece never takes as long: whoever was at it has ended
 _LOOK_S = 0.05
 _PIECE = 500  # amounts taken over between two ticks
 _SAMPLES = 3
+_FAULTS = 100  # messages whose cost a defect keeps from being taken over: more are not theirs
 
 
 class Column(Struct, frozen=True):
@@ -134,6 +140,7 @@ def take(office: Office, bill_id: int, who: str) -> Bill:
         )  # fmt: skip
     channel = _channel(office, bill)
     corrected, after = 0, (0, 0, -1)
+    faults: list[Differing] = []
     while True:
         with office.read() as tx:
             rows, odd = differences(tx, bill, channel, after)
@@ -141,14 +148,30 @@ def take(office: Office, bill_id: int, who: str) -> Bill:
             break
         after = (rows[-1][0], rows[-1][1], rows[-1][2])
         for at in range(0, len(odd), _PIECE):
-            piece = odd[at : at + _PIECE]
-            corrected += office.write(lambda tx, piece=piece: _correct(tx, office, bill, piece))  # type: ignore[misc]
+            corrected += _corrected(office, bill, odd[at : at + _PIECE], faults)
     with office.read() as tx:
         report = compare(tx, bill, channel, bill.report)
-    report = structs.replace(report, taken=bill.report.taken + corrected)
-    if corrected or bill.taken_at is None:
+    report = structs.replace(report, taken=bill.report.taken + corrected, untaken=len(faults))
+    if corrected or bill.taken_at is None or len(faults) != bill.report.untaken:
         office.write(lambda tx: store.taken(tx, bill_id, who, report, office.now()))
     return show(office, bill_id)
+
+
+def _corrected(office: Office, bill: Bill, piece: Sequence[Differing], faults: list[Differing]) -> int:
+    """Let these messages cost what was billed, but for those that a defect stops; return how many changed."""
+    try:
+        return office.write(lambda tx: _correct(tx, office, bill, piece))
+    except Exception as error:
+        if not is_defect(error) or len(faults) >= _FAULTS:
+            raise
+        if len(piece) == 1:
+            key = piece[0].contact_id, piece[0].run_id
+            log.error("cost not taken over: a defect", run=run_text(*key), step=piece[0].step,
+                      error=type(error).__name__)  # fmt: skip
+            faults += piece
+            return 0
+    half = len(piece) // 2
+    return sum(_corrected(office, bill, part, faults) for part in (piece[:half], piece[half:]))
 
 
 def _correct(tx: Transaction, office: Office, bill: Bill, piece: Sequence[Differing]) -> int:

@@ -126,6 +126,8 @@ def report(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"row {one['row']}: {one['why'] or 'no message of ours'}"
     if told["taken_at"]:
         yield f"Taken over by {told['taken_by']}: {told['taken']:,} messages were corrected."
+        if told["untaken"]:
+            yield f"A defect in Kaskad kept {told['untaken']:,} messages from being corrected: see the log."
     elif told["differing"]:
         yield f"`kaskad bill {told['id']} --take` lets the messages cost what was billed."
 

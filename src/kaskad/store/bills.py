@@ -60,7 +60,8 @@ class Missing(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """What a bill comes to, in minor units of its currency; `_micros` are millionths of its unit.
 
-    `matched` are messages, all others lines. Lists hold the first of each; `taken` how many were corrected.
+    `matched` are messages, all others lines. Lists hold the first of each; `taken` how many were corrected,
+    `untaken` how many a defect kept from it.
     """
 
     lines: int = 0
@@ -81,6 +82,7 @@ class Report(Struct, frozen=True):
     unknowns: tuple[Unknown, ...] = ()
     missing: tuple[Missing, ...] = ()
     taken: int = 0
+    untaken: int = 0
 
 
 class Bill(Struct, frozen=True):

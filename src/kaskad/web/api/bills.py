@@ -104,6 +104,7 @@ class BillView(View):
     unbilled: int
     unbilled_held: Minor
     taken: Annotated[int, Field(description="Messages that were corrected.")]
+    untaken: Annotated[int, Field(description="Messages that a defect has kept from being corrected.")]
     groups: list[GroupView]
     differences: list[DifferingView]
     unknowns: list[UnknownView]
@@ -115,7 +116,8 @@ class BillView(View):
         plain = {
             name: getattr(told, name)
             for name in ("lines", "total_micros", "matched", "billed", "held", "differing", "unknown",
-                         "unknown_micros", "unread", "unbilled", "unbilled_held", "taken")
+                         "unknown_micros", "unread", "unbilled", "unbilled_held", "taken",
+                         "untaken")
         }  # fmt: skip
         return cls(
             id=bill_text(bill.id), account=names.get(bill.account_id, ""), source=bill.source,
