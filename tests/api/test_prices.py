@@ -86,10 +86,11 @@ def test_one_bad_row_brings_in_nothing_and_every_one_is_named(api, account):
         "RU,,,part,1,,2026-12-31,2026-12-01\n"
         "KZ,,,message,2,,,\n"
         "RU,,,part,0.00000001,,,\n"
+        "RU,,,minute,1e999999,,,\n"
     )
     answer = api.call("PUT", account, content=bad, headers=CSV)
     assert answer.status_code == 422
-    for number in (3, 4, 5, 6, 7, 8, 9, 10, 11, 13):
+    for number in (3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14):
         assert f"row {number}:" in answer.text, number
     assert "row 12 says what row 2 says" in answer.text
     assert api.get(account)["size"] == 3

@@ -428,6 +428,12 @@ def test_a_plural_goes_with_its_number(count, expected):
     assert render('{{ n | plural: "тауар" }}', n=count) == "тауар"
 
 
+@pytest.mark.parametrize("count", ["many", "1e9999999"])
+def test_a_plural_goes_with_no_word(count):
+    with pytest.raises(RenderError, match="a plural could go with"):
+        render('{{ n | plural: "item", "items" }}', n=count)
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

@@ -233,3 +233,11 @@ def test_a_message_whose_cost_cannot_be_taken_over_is_told_and_all_others_are(ei
     again = bills.take(office, found.id, "ann").report
     assert (again.taken, again.untaken, again.differing) == (4, 0, 0)
     sums_agree(either)
+
+
+@pytest.mark.parametrize("amount", ["1e999999", "1e-9999999", "9" * 5000, "sNaN", "-", "12,5,1"])
+def test_an_amount_that_is_none_is_told_of_its_line(db, amount):
+    stage, office, _ = world(db)
+    text = HEAD + line(stage, 0, id="SM0") + line(stage, 1, id="SM1", total=amount)
+    told = bills.start(office, "sms", text.encode(), "odd.csv", {}, 30.0).report
+    assert told.matched + told.unread == 2 and told.lines == 2

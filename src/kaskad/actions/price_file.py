@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 from typing import get_args
 from zoneinfo import ZoneInfo
 
@@ -231,7 +231,7 @@ class _Reader:
             )
         try:
             micros = Decimal(number.replace(",", ".")).scaleb(6)
-        except InvalidOperation:
+        except (InvalidOperation, Overflow):
             raise ValueError(worded("price %(text)r is not a number such as 14.5", text=text)) from None
         if not micros.is_finite() or micros < 0 or micros > MAX_MICROS:
             raise ValueError(worded("price %(text)r is not an amount", text=text))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -186,7 +186,7 @@ def _micros(text: str) -> int:
         raise ValueError(worded("it says no amount"))
     try:
         micros = Decimal(plain).scaleb(6)
-    except InvalidOperation:
+    except (InvalidOperation, Overflow):
         raise ValueError(worded("its amount is not a number such as 14.5")) from None
     if not micros.is_finite() or abs(micros) > MAX_MICROS or micros != micros.to_integral_value():
         raise ValueError(worded("its amount is too large, or finer than six digits"))

@@ -13,7 +13,7 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 from hashlib import md5
 from typing import Any, ClassVar
 
@@ -222,7 +222,7 @@ def _refusal(part: Mapping[str, Any], response: Response) -> SendError:
 def _cost(parts: Sequence[Mapping[str, Any]]) -> Money | None:
     try:
         total = sum((Decimal(str(part["message-price"])) for part in parts), Decimal(0))
-    except (KeyError, InvalidOperation):
+    except (KeyError, InvalidOperation, Overflow):
         return None
     return charged(total, "")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -141,7 +141,7 @@ def plural(_: Here, value: object, *forms: object) -> str:
     words = [str(form) for form in forms]
     try:
         count = abs(Decimal(str(value).strip().replace(",", ".")))
-    except InvalidOperation:
+    except (InvalidOperation, Overflow):
         raise RenderError(
             worded("%(value)r is not a number that a plural could go with", value=str(value)[:40])
         ) from None
