@@ -210,6 +210,7 @@ def test_a_slow_launch_can_be_stopped(api, taker):
         ({"list": "vip", "everybody": True}, ["Say whom it is for"]),
         ({"pace": "fast"}, ["Say whom it is for", "write 1000/h"]),
         ({"everybody": True, "pace": "999999999/s"}, ["write 1000/h"]),
+        ({"everybody": True, "own_clock": True}, ["Say date and time"]),  # else it would begin at once
     ],
 )
 def test_a_launch_is_told_all_that_is_wrong_with_it(api, taker, told, words):

@@ -16,7 +16,7 @@ from kaskad.analytics.calibration import Held, calibration
 from kaskad.cli.root import run
 from kaskad.domain.errors import Conflict
 from kaskad.domain.terms import Kind
-from kaskad.store import courses
+from kaskad.store import courses, launch_dates
 from kaskad.store.cascades import by_slug
 from kaskad.store.contacts import Contact, upsert
 from kaskad.store.suppressions import hash_key
@@ -130,6 +130,11 @@ def test_a_launch_is_planned_changed_and_called_off(visit, opened):
     looks = visit("marketer")
     page = looks.goto("/cascades/news/launch")
     page.get_by_label("Who enters").select_option("list vip")
+    page.get_by_label("By whose clock").select_option("own")
+    page.get_by_role("button", name="Show who that is").click()
+    page.get_by_role("button", name="Plan the launch").click()
+    page.wait_for_selector("text=Say date and time")
+    page.get_by_label("By whose clock").select_option("brand")
     page.get_by_label("When").fill("2020-01-01T10:00")
     page.get_by_role("button", name="Show who that is").click()
     page.get_by_role("button", name="Plan the launch").click()
@@ -148,6 +153,8 @@ def test_a_launch_is_planned_changed_and_called_off(visit, opened):
         seen.goto("/cascades/news")
         assert not seen.axe() and not seen.overflows()
         seen.shoot(f"planned launch {language} {theme} {width}")
+    told = {"list": "vip", "at": friday, "own_clock": False, "canary": "20%", "canary_after": "6h"}
+    opened.api.put(f"/cascades/news/launches/{one['id']}", told)
     page.get_by_role("link", name="Change").click()
     assert page.get_by_label("When").input_value() == friday
     page.get_by_label("When").fill(later)
@@ -157,6 +164,9 @@ def test_a_launch_is_planned_changed_and_called_off(visit, opened):
     page.wait_for_selector("text=Planned: it begins")
     changed = opened.api.get("/cascades/news/launches")["items"][0]
     assert (changed["id"], changed["at"], changed["own_clock"]) == (one["id"], later, False)
+    with opened.service.office.read() as tx:
+        (planned,) = launch_dates.planned(tx)
+    assert (planned.date.canary, planned.date.canary_after) == ("20%", "6h"), "the page does not ask for it"
     page.get_by_role("button", name="Call off").click()
     page.wait_for_selector("text=Nobody enters by this launch any more")
     assert opened.api.get("/cascades/news/launches")["items"][0]["state"] == "stopped"

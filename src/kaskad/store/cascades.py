@@ -60,7 +60,8 @@ class LaunchRow(Struct, frozen=True):
     wall_at: int | None = None  # its date, where it has one: see `launch_dates`
     clock: str = ""
     why: str = ""  # it did not begin at its date
-    canary: str = ""  # that it is to have, where it has a date
+    canary: str = ""  # that it is to have, where it has a date …
+    canary_after: str = ""  # … and when that is judged
 
 
 class Foretold(Struct, frozen=True):

@@ -39,7 +39,7 @@ SELECT count(*) FROM launches l JOIN versions v ON v.id = l.version_id
 -- The launches of a cascade, the latest first.
 SELECT l.id, v.number, l.audience, l.list_id, l.pace, l.started_at, l.enrolled, l.size,
        CASE WHEN l.state = 'paused' AND d.state <> 'begun' THEN d.state ELSE l.state END,
-       d.wall_at, coalesce(d.clock, ''), coalesce(d.why, ''), coalesce(d.canary, '')
+       d.wall_at, coalesce(d.clock, ''), coalesce(d.why, ''), coalesce(d.canary, ''), coalesce(d.canary_after, '')
   FROM launches l JOIN versions v ON v.id = l.version_id LEFT JOIN launch_dates d ON d.launch_id = l.id
  WHERE v.cascade_id = :cascade_id AND l.id < :before
  ORDER BY l.id DESC LIMIT :limit;

@@ -327,7 +327,7 @@ class ReportView(View):
 @router.post("/launch", status_code=201, dependencies=[may(WRITE)])
 def begin_launch(office: InOffice, slug: Slug, told: NewLaunch) -> BegunView:
     """Let the people of a list or a segment, or everybody, enter the cascade, now or at a date."""
-    if told.at:
+    if told.at or told.own_clock:
         made = launch_dates.plan(office, slug, _at_a_date(told))
         return BegunView(id=launch_text(made.id), size=None, pace=made.pace, canary=0,
                          begins_at=instant(made.started_at))  # fmt: skip

@@ -120,6 +120,11 @@ class Asked(Struct, frozen=True):
     clock: str = BRAND
     launch: str = ""
 
+    @property
+    def has_date(self) -> bool:
+        """Whether it begins at a date: it must have one, too, where it goes by each person's own clock."""
+        return bool(self.at or self.launch) or self.clock == OWN
+
 
 def _asked_in_form(
     audience: Text = "", pace: Text = "", canary: Text = "", at: Text = "", clock: Text = BRAND,
@@ -155,7 +160,7 @@ def begin(
     """Let the people chosen enter the cascade, now or at a date."""
     look = look_of(request, seen)
     try:
-        if asked.at or asked.launch:
+        if asked.has_date:
             said = _plan(office, seen, look, slug, asked)
         else:
             said = _begin(office, seen, look, slug, asked)
@@ -177,11 +182,13 @@ def _begin(office: Office, seen: Visitor, look: Look, slug: str, asked: Asked) -
 
 def _plan(office: Office, seen: Visitor, look: Look, slug: str, asked: Asked) -> str:
     """Let a launch begin at a date, or give one another date; return what is said of it."""
-    whom = audience_of(asked.audience)
-    told = launch_dates.Told(whom, asked.at, asked.clock == OWN, asked.pace.strip(), asked.canary)
+    whom, number, after = audience_of(asked.audience), read_launch(asked.launch) or 0, ""
+    if asked.launch and asked.canary.strip():
+        after = launches.find(office, slug, number).canary_after  # which the page does not ask for
+    told = launch_dates.Told(whom, asked.at, asked.clock == OWN, asked.pace.strip(), asked.canary, after)
     what = f"{slug} {asked.audience} {asked.at}"
     if asked.launch:
-        made = launch_dates.change(office, slug, read_launch(asked.launch) or 0, told)
+        made = launch_dates.change(office, slug, number, told)
         note(office, seen, "PUT /cascades/{slug}/launches/{launch}", what)
     else:
         made = launch_dates.plan(office, slug, told)
