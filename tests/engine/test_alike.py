@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from kaskad.domain.consent import ANY
 from kaskad.domain.policy import Cap, PerClass, Policy
 from kaskad.domain.terms import Channel, Kind, MessageClass, Phase, Reason
-from kaskad.engine import alike, world
+from kaskad.engine import alike, versions
 from kaskad.engine.world import Options
 from kaskad.store import contacts, courses
 from kaskad.store.db import Database, open_database
@@ -164,9 +164,9 @@ def test_both_ways_leave_the_same_rows(fresh, request, monkeypatch, limits, shar
     monkeypatch.setattr(alike.Alike, "_write_granted", counting)
     short = carried(fresh(), account_each=each, sharers=sharers, options=options)
     assert sum(short_ways) >= 20 and sum(refusals) >= 4
-    monkeypatch.setattr(world, "standing", lambda *_: None)
-    monkeypatch.setattr(world, "turn", lambda *_: None)
-    monkeypatch.setattr(world, "refusal", lambda *_: None)
+    monkeypatch.setattr(versions, "standing", lambda *_: None)
+    monkeypatch.setattr(versions, "turn", lambda *_: None)
+    monkeypatch.setattr(versions, "refusal", lambda *_: None)
     count = len(short_ways)
     long = carried(fresh(), account_each=each, sharers=sharers, options=options)
     assert len(short_ways) == count
@@ -227,7 +227,7 @@ def test_a_refused_message_that_is_tried_again_marks_the_run(either, reason, aga
 @pytest.mark.parametrize("way", ["short", "long"])
 def test_what_follows_from_a_refusal_is_due_from_then_on(either, monkeypatch, way):
     if way == "long":
-        monkeypatch.setattr(world, "refusal", lambda *_: None)
+        monkeypatch.setattr(versions, "refusal", lambda *_: None)
     stage = Stage(either)
     stage.cascade(CASCADE)
     people = [stage.person(name, attributes={"city": "A"}) for name in ("ann", "ben")]
@@ -315,8 +315,8 @@ def test_the_guard_of_a_message_that_was_queued_runs_out_before_its_patience(eit
 @pytest.mark.parametrize("answered", ["accepted", "refused", "lost"])
 def test_nothing_is_remembered_of_a_submission_that_is_over(stage, monkeypatch, way, answered):
     if way == "long":
-        monkeypatch.setattr(world, "standing", lambda *_: None)
-        monkeypatch.setattr(world, "refusal", lambda *_: None)
+        monkeypatch.setattr(versions, "standing", lambda *_: None)
+        monkeypatch.setattr(versions, "refusal", lambda *_: None)
     stage.cascade(CASCADE)
     people = [stage.person(f"p{n}", attributes={"city": "A"}) for n in range(3)]
     now = stage.clock.now

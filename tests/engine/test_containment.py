@@ -8,10 +8,11 @@ from structlog.testing import capture_logs
 
 from kaskad.domain.errors import Conflict, Full, GivenUp, Unavailable, Unfit
 from kaskad.domain.terms import Channel, Kind, Reason
-from kaskad.engine import changes, containment, counting, enrol, hits, inbox, move, results, world
+from kaskad.engine import changes, containment, counting, enrol, hits, inbox, move, results, versions
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.engine import Engine
 from kaskad.engine.receive import Delivery
+from kaskad.engine.world import Part
 from kaskad.store import cascades, set_aside
 from kaskad.store import runs as run_store
 from support.stage import Stage, accepted, refused
@@ -347,7 +348,9 @@ def test_what_comes_in_while_a_tick_is_done_in_pieces_counts_before_timers(eithe
 def fail_at(monkeypatch, where, stage, contact_id):
     """Let what is asked or written about many runs at once fail where a contact's is among them."""
     if where == "passages":
-        monkeypatch.setattr(world, "standing", lambda *_: None)  # nobody stands alike: the long way for all
+        monkeypatch.setattr(
+            versions, "standing", lambda *_: None
+        )  # nobody stands alike: the long way for all
         real = run_store.passages
 
         def passages(tx, runs, *rest):
@@ -393,10 +396,10 @@ def test_clicks_that_cannot_be_judged_wait_and_all_others_count(db, monkeypatch)
 @pytest.mark.parametrize(
     ("place", "part"),
     [
-        ("tick.broadcast", world.Part.LAUNCHES),
-        ("tick.dated", world.Part.DATES),
-        ("housekeeping._match_late", world.Part.ORPHANS),
-        ("counting.Counting.run", world.Part.COUNTING),
+        ("tick.broadcast", Part.LAUNCHES),
+        ("tick.dated", Part.DATES),
+        ("housekeeping._match_late", Part.ORPHANS),
+        ("counting.Counting.run", Part.COUNTING),
     ],
 )
 def test_a_part_of_the_work_that_fails_rests_and_people_are_written_to(db, monkeypatch, place, part):

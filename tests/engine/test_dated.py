@@ -103,4 +103,4 @@ def test_a_cascade_that_is_not_active_begins_nothing(db, cascade):
     ann = people(stage, ann=("1990-05-17", "UTC"))["ann"]
     stage.pause(number, cascade)
     stage.passes("P3D")
-    assert stage.runs(ann) == [] and stage.world.dated == []
+    assert stage.runs(ann) == [] and stage.world.versions.dated == []

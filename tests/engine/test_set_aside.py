@@ -5,7 +5,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from kaskad.domain.errors import Conflict
-from kaskad.engine import move, world
+from kaskad.engine import move, versions
 from kaskad.engine.handover import Page
 from support.stage import Stage, accepted
 
@@ -32,7 +32,7 @@ def fail_for(monkeypatch, what, contact_id, error):
 
     monkeypatch.setattr(place, name, failing)
     if place is move:  # runs that stand alike pass through these one for all
-        monkeypatch.setattr(world, "standing", lambda *_: None)
+        monkeypatch.setattr(versions, "standing", lambda *_: None)
 
 
 @pytest.mark.parametrize("what", ["settle", "enter", "write"])

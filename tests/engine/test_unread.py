@@ -57,7 +57,7 @@ def test_the_engine_starts_and_all_other_cascades_go_on(either, text):
     stage, ann, bob = started(either)
     damage(stage, text)
     stage.restart()
-    (one,) = stage.world.unread.values()
+    (one,) = stage.world.versions.unread.values()
     assert (one.slug, one.number) == ("first", 1) and one.why
     stage.passes("2d")
     assert steps(stage, bob) == [0, 1] and steps(stage, ann) == [0]

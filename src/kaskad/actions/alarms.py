@@ -51,7 +51,7 @@ def alarms(office: Office) -> list[Alarm]:
         found.append(Alarm("inbox"))
     if entries := set_aside.count(office):
         found.append(Alarm("set_aside", str(entries)))
-    unread = office.engine.world.unread.values()
+    unread = office.engine.world.versions.unread.values()
     found += [Alarm("unread", f"{one.slug}/{one.number}", one.why) for one in unread]
     found += _of_resting(office)
     found += _of_guards(office)

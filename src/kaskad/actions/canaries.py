@@ -94,7 +94,7 @@ def go_on(office: Office) -> None:
     with office.read() as tx:
         found = store.under_way(tx)
     for one in found:
-        if one.version_id not in office.engine.world.unread:
+        if one.version_id not in office.engine.world.versions.unread:
             _look(office, one)
 
 

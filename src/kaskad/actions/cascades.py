@@ -445,7 +445,7 @@ def _in_flight(office: Office, tx: Transaction, row: CascadeRow) -> tuple[InFlig
     numbers = {version.id: version.number for version in store.versions_of(tx, row.id)}
     found = []
     for version_id, step, runs in tx.all("runs_in_flight", cascade_id=row.id):
-        if version_id in office.engine.world.unread:
+        if version_id in office.engine.world.versions.unread:
             name = str(step + 1)
         else:
             name = "" if step < 0 else cascade_of(office, tx, version_id).steps[step].id
@@ -459,7 +459,7 @@ def _overview(
     current = None if row.version_id is None else store.version(tx, row.version_id)
     draft = store.draft(tx, row.id) if current is None else None
     cascade = load(draft.source, name=row.slug).cascade if draft else None
-    if current is not None and current.id not in office.engine.world.unread:
+    if current is not None and current.id not in office.engine.world.versions.unread:
         cascade = cascade_of(office, tx, current.id)
     entered, under_way = counts.get(row.id, (0, 0))
     outline = [StepOutline(step.id, tuple(step.channels)) for step in cascade.steps] if cascade else []

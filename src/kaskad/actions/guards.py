@@ -190,7 +190,7 @@ def _watched(
 def words_of(office: Office, tx: Transaction, stop: Stop) -> str:
     """Return in words why something was stopped."""
     step = ""
-    if stop.stream.version_id and stop.stream.version_id not in office.engine.world.unread:
+    if stop.stream.version_id and stop.stream.version_id not in office.engine.world.versions.unread:
         steps = cascade_of(office, tx, stop.stream.version_id).steps
         step = steps[stop.stream.step].id if 0 <= stop.stream.step < len(steps) else ""
     return told(stop.stream.figure, stop.count, stop.bound, step)
@@ -250,7 +250,7 @@ def _subjects(office: Office, tx: Transaction) -> dict[tuple[int, int], Subject]
         if row.state != cascades.ACTIVE:
             continue
         for version in cascades.versions_of(tx, row.id):
-            if version.id in office.engine.world.unread:
+            if version.id in office.engine.world.versions.unread:
                 continue  # it sends nothing
             cascade = cascade_of(office, tx, version.id)
             guard = policy.guard.over(cascade.guard)

@@ -166,4 +166,4 @@ def _waits(office: Office, slug: str) -> bool:
     """Say whether a launch that cannot begin now may do so later: its cascade is paused, or does not read."""
     with office.read() as tx:
         row = cascade_store.by_slug(tx, slug)
-    return row.state == cascade_store.PAUSED or row.version_id in office.engine.world.unread
+    return row.state == cascade_store.PAUSED or row.version_id in office.engine.world.versions.unread

@@ -59,7 +59,12 @@ def held_of(office: Office, cascade: Cascade) -> dict[int, bool]:
         for state in list(world.cascades.values())
         if state.slug == cascade.id and state.version_id is not None
     ]
-    tried = [arm.version_id for each in running if each in world.trials for arm in world.trials[each].arms]
+    tried = [
+        arm.version_id
+        for each in running
+        if each in world.versions.trials
+        for arm in world.versions.trials[each].arms
+    ]
     versions = [world.versions[number] for number in (*running, *tried) if number in world.versions]
     if (same := next((version for version in versions if version.cascade == cascade), None)) is not None:
         return dict(same.held)
@@ -137,6 +142,6 @@ def _places(office: Office, tx: Transaction, slug: str, step: str) -> tuple[int,
 
 
 def _name(office: Office, tx: Transaction, version_id: int, step: int) -> str:
-    if version_id in office.engine.world.unread:
+    if version_id in office.engine.world.versions.unread:
         return str(step + 1)
     return cascade_of(office, tx, version_id).steps[step].id

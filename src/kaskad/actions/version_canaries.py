@@ -102,7 +102,7 @@ def go_on(office: Office) -> None:
     """Look at all canaries under way; let those pass that have fared well, and stop those that have not."""
     with office.read() as tx:
         found = canary_store.running(tx)
-    unread = office.engine.world.unread
+    unread = office.engine.world.versions.unread
     ended = [_look(office, one) for one in found if one.version_id not in unread]
     if any(ended):
         office.reload()

@@ -45,7 +45,7 @@ def look(office: Office) -> int:
 
 
 def _watched(office: Office, tx: Transaction, row: CascadeRow) -> _Watched | None:
-    if row.version_id in office.engine.world.unread:
+    if row.version_id in office.engine.world.versions.unread:
         return None
     trigger = cascade_of(office, tx, row.version_id or 0).trigger
     known = segments.find(tx, trigger.segment) if trigger.segment else None

@@ -123,7 +123,7 @@ def _due(office: Office, tx: Transaction, row: CascadeRow, made: set[int]) -> bo
     """Say whether a cascade's current version wants a forecast: not while others are entered beside it."""
     if row.state != store.ACTIVE or row.version_id is None or row.version_id in made:
         return False
-    if row.version_id in office.engine.world.unread:
+    if row.version_id in office.engine.world.versions.unread:
         return False
     if cascade_of(office, tx, row.version_id).trigger.broadcast:
         return False

@@ -226,7 +226,7 @@ class Alike:
             key = (run.version_id, run.phase, run.step)
             known = places.get(key)
             if known is None:
-                known = places[key] = (self._world.standing(*key), [])
+                known = places[key] = (self._world.versions.standing(*key), [])
             place, runs = known
             if (
                 place is not None

@@ -159,7 +159,7 @@ class Backlog:
         available = world.available(now, 0)
         found: dict[tuple[int, int], dict[int, list[Run]]] = defaultdict(dict)
         for key, runs in places.items():
-            channel = world.leads_to(*key)
+            channel = world.versions.leads_to(*key)
             account_id = _carrier(world, available, channel or 0)
             if channel is None or not account_id:
                 continue

@@ -20,7 +20,8 @@ from kaskad.engine import spending, texts, unread
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.ranges import read_ranges, starters
 from kaskad.engine.returns import begin_anew
-from kaskad.engine.world import CascadeState, Unread, World
+from kaskad.engine.versions import Cascades, CascadeState, Unread, Versions
+from kaskad.engine.world import World
 from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Account, Limits
 from kaskad.store import accounts as account_store
@@ -68,11 +69,13 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
         tx.many("put_step_names", steps)
         tx.many("put_version_currencies", [(each.id, each.cascade.budget.currency) for each in new])
     _note_returns(tx, world, cascades, versions)
-    world.set_versions(versions, [CascadeState(c.id, c.slug, c.state, c.version_id) for c in cascades],
-                       not_read)  # fmt: skip
-    world.trials = {row.base_id: row.trial for row in trials.running(tx)} | {
+    states = Cascades({c.id: CascadeState(c.id, c.slug, c.state, c.version_id) for c in cascades})
+    on_trial = {row.base_id: row.trial for row in trials.running(tx)} | {
         row.base_id: row.lot for row in version_canaries.running(tx)
     }
+    catalog = Versions(versions, states.values(), unread=not_read, trials=on_trial)
+    catalog.take_over(world.versions)
+    world.versions, world.cascades = catalog, states
     world.curves = settings.get(tx, rhythms.CURVES, Curves) or Curves()
     told = {row[0]: msgspec.json.decode(row[2]).get("currency", "") for row in tx.all("services")}
     world.paid_in = {number: str(currency) for number, currency in told.items() if currency}

@@ -25,7 +25,7 @@ EVERY_MS = HOUR
 
 def next_look_at(tx: Transaction, world: World) -> int | None:
     """Return when contacts' dates are looked at next; None where no cascade asks for them."""
-    if not world.dated:
+    if not world.versions.dated:
         return None
     row = tx.one("next_date_look")
     return int(row[0]) if row else 0
@@ -33,7 +33,7 @@ def next_look_at(tx: Transaction, world: World) -> int | None:
 
 def dated(tx: Transaction, world: World, now: int) -> list[Request]:
     """Look at the next piece of contacts where that is due; return the runs that their dates begin."""
-    if not world.dated or (next_look_at(tx, world) or 0) > now:
+    if not world.versions.dated or (next_look_at(tx, world) or 0) > now:
         return []
     if tx.one("next_date_look") is None:
         tx.run("add_date_look")
@@ -49,8 +49,8 @@ def dated(tx: Transaction, world: World, now: int) -> list[Request]:
         return []
     tx.run("put_date_look", began_at=began_at, after=last, next_at=now + PAUSE_MS)
     found: list[Request] = []
-    for version, what in world.dated:
-        if not world.paused(version.cascade_id):
+    for version, what in world.versions.dated:
+        if not world.cascades.paused(version.cascade_id):
             found += _begun(tx, version, what, (after, last), now)
     return found
 

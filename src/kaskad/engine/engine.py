@@ -41,7 +41,8 @@ from kaskad.engine.pulse import Pulse
 from kaskad.engine.receive import Delivery
 from kaskad.engine.reports import ENOUGH
 from kaskad.engine.tick import Only, Ticked, tick
-from kaskad.engine.world import Part, StaleCatalog, World
+from kaskad.engine.versions import StaleCatalog
+from kaskad.engine.world import Part, World
 from kaskad.store import set_aside
 from kaskad.store.courses import Noted
 from kaskad.store.db import Database, Transaction

@@ -46,9 +46,8 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
     ended: set[RunKey] = set()
     if not requests:
         return ended
-    if world.trials:
-        entered = [(each, world.entered(each.version, each.contact_id)) for each in requests]
-        requests = [structs.replace(each, version=version) for each, version in entered if version]
+    if world.versions.trials:
+        requests = _entered(world, requests)
     asked = {request.contact_id for request in requests}
     known = run_store.of_contacts(tx, sorted(asked))
     firsts = _Firsts(now) if len(asked) == len(requests) else None
@@ -84,6 +83,18 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
             data.append(_data(request, run.id))
     _insert(tx, world, rows, data, now)
     return ended
+
+
+def _entered(world: World, requests: Sequence[Request]) -> list[Request]:
+    """Return what contacts enter where versions are on trial: nothing where theirs does not read."""
+    found: list[Request] = []
+    for each in requests:
+        version = world.versions.entered(each.version, each.contact_id)
+        if version is None:
+            world.refused_entry(each.version.cascade_id, "version does not read")
+        else:
+            found.append(structs.replace(each, version=version))
+    return found
 
 
 def _insert(tx: Transaction, world: World, rows: list[Row], data: list[Row], now: int) -> None:
@@ -265,7 +276,7 @@ def next_entries(tx: Transaction, world: World, now: int) -> list[int]:
 def _open(world: World, version_id: int) -> bool:
     """Say whether contacts of launches may enter a version now."""
     version = world.versions.get(version_id)
-    return version is not None and not world.paused(version.cascade_id)
+    return version is not None and not world.cascades.paused(version.cascade_id)
 
 
 def broadcast(tx: Transaction, world: World, now: int) -> list[Request]:

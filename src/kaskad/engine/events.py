@@ -53,7 +53,7 @@ def apply_events(
     for a, event in sorted(new, key=lambda pair: (pair[0].at, pair[0].event)):
         name, properties = str(event.get("name", "")), dict(event.get("properties", {}))
         for run in runs.get(a.contact_id, ()):
-            version = world.read_version(run)
+            version = world.versions.of(run)
             if version is None:
                 continue
             goal = version.cascade.goal
@@ -75,7 +75,7 @@ def apply_events(
                 touched.add((run.contact_id, run.id))
         requests += [
             Request(version, a.contact_id, a.at, key_of(version, properties), properties)
-            for version in world.triggered_by(name)
+            for version in world.versions.triggered_by(name)
         ]
     return requests
 

@@ -96,7 +96,7 @@ def _by_language(world: World, version: Version, send: Send) -> dict[str, Compil
         named = step.variants[send.variant].content.template or named
     languages = version.texts.languages(named, send.channel) if named else ()
     return {
-        language: world.content(version, send.step, send.variant, send.channel, language)
+        language: world.versions.content(version, send.step, send.variant, send.channel, language)
         for language in languages
     }
 
@@ -108,7 +108,7 @@ class Page:
         self, world: World, tx: Transaction, version: Version, send: Send, now: int, short_links: list[Row]
     ) -> None:
         account = world.accounts[send.account_id]
-        self._compiled = world.content(version, send.step, send.variant, send.channel)
+        self._compiled = world.versions.content(version, send.step, send.variant, send.channel)
         self._languages = _by_language(world, version, send)
         self._zone = version.policy.zone
         self._account_id, self._tariff = account.id, Tariff(account, world.price_lists.get(account.id))

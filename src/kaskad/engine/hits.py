@@ -251,10 +251,10 @@ def _correct_outcome(tx: Transaction, world: World, run: Run, told: Rejudged) ->
     """Let a run that has ended be said to have ended as its facts say; it stays ended."""
     if run.outcome not in (Outcome.RESPONDED.code, Outcome.CONVERTED.code):
         return
-    version = world.read_version(run)
+    version = world.versions.of(run)
     if version is None:
         return
-    passages, marks = run_store.passages(tx, [run], world.retriable, world.plain)
+    passages, marks = run_store.passages(tx, [run], world.retriable, world.versions.plain)
     key = (run.contact_id, run.id)
     end = ending(version, run, passages[key], marks.get(key, NOTHING))
     outcome, step, _, late = end if end is not None else (Outcome.EXHAUSTED.code, None, "", False)

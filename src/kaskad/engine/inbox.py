@@ -130,7 +130,7 @@ class _MessageFacts:
         """Note the facts; runs that one of them can move are `touched`."""
         told, rows = self._load(told)
         masks: dict[MessageKey, int] = {}
-        attends, facts, touched = self._world.attends, self._changes.facts, self.touched
+        attends, facts, touched = self._world.versions.attends, self._changes.facts, self.touched
         for a in told:
             key = (a.contact_id, a.run_id, a.step)
             row = rows.get(key)
@@ -203,7 +203,7 @@ class _MessageFacts:
 
         Where a message is not under way, the long way is right for all.
         """
-        if self._world.attends & _DELIVERED_BIT:
+        if self._world.versions.attends & _DELIVERED_BIT:
             return told, self._messages_of(told)
         plain: list[Row] = []
         rest: list[Arrival] = []
@@ -323,7 +323,7 @@ class _MessageFacts:
 
     def _version(self, arrival: Arrival) -> Version | None:
         runs = run_store.load(self._tx, [(arrival.contact_id, arrival.run_id)])
-        return self._world.read_version(runs[0]) if runs else None
+        return self._world.versions.of(runs[0]) if runs else None
 
 
 def _agreed(tx: Transaction, told: list[Arrival]) -> list[Arrival]:

@@ -247,7 +247,7 @@ class Desk:
             tuple(seen.consents.get(contact_id, ())),
             tuple(seen.touches.get(contact_id, ())),
             self._accounts_for(version, run),
-            self._world.paused(run.cascade_id),
+            self._world.cascades.paused(run.cascade_id),
             named=self._named_for(version, run) if version.names_accounts else {},
             told_addresses=bits,
         )
@@ -296,7 +296,7 @@ class Desk:
             consents,
             (),
             self._accounts_for(version, run),
-            self._world.paused(run.cascade_id),
+            self._world.cascades.paused(run.cascade_id),
             named=self._named_for(version, run) if version.names_accounts else {},
             told_addresses=sum(address_bits(code, a.health, a.shared) for code, a in addresses.items()),
         )

@@ -316,7 +316,7 @@ def forward(tx: Transaction, world: World, changes: Changes, touched: Collection
     told = set()
     for key, into in wanted.items():
         run, goes_on = runs[key], runs[into]
-        version = world.read_version(run)
+        version = world.versions.of(run)
         end = None if version is None else ending(version, run, passed[key], NOTHING)
         if end is not None and goes_on.outcome is None:
             at = max((at for each in passed[key].values() for at in each.first.values()), default=0)

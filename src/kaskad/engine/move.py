@@ -100,7 +100,7 @@ def move(
             loaded = _without_set_aside(tx, world, loaded, ready, now)
         due = [run for run in due if run.contact_id not in waiting]
         loaded = [r for r in loaded if r.contact_id not in waiting or (r.contact_id, r.id) in touched]
-    if world.unread:
+    if world.versions.unread:
         due, loaded = unread.without(tx, world, due, now), unread.without(tx, world, loaded, now)
     if not due and not loaded:
         return Moved([], 0, more)
@@ -203,7 +203,9 @@ class _Mover:
     def decide(self, runs: list[Run], ready: Collection[RunKey]) -> None:
         """Decide about every run; those that are to send wait in a list for the hand-over."""
         now = self._now
-        passages, marks = run_store.passages(self._tx, runs, self._world.retriable, self._world.plain)
+        passages, marks = run_store.passages(
+            self._tx, runs, self._world.retriable, self._world.versions.plain
+        )
         entering_runs: list[tuple[Version, Run, Passages, Enter]] = []
         for run in runs:
             key = (run.contact_id, run.id)

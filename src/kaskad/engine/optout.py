@@ -79,7 +79,7 @@ class Refusals:
                 proof=proof, brand=row.brand,
             )))  # fmt: skip
             for run in runs:
-                version = self._world.read_version(run)
+                version = self._world.versions.of(run)
                 if version is None:
                     continue
                 effect = effect_of_opt_out(

@@ -97,7 +97,7 @@ def _known(
     rows = tx.among("goals_and_returns", sorted(contact_ids), goal=kinds[0], returned=kinds[1])
     for contact_id, run_id, kind, event, at, value, worth, returned, marks in rows:  # goals first
         key, more = (contact_id, run_id), _decode(value) if value else {}
-        version = world.read_version(runs[key])
+        version = world.versions.of(runs[key])
         if version is None:
             continue
         named = returned_of(world, version)

@@ -134,9 +134,9 @@ def last_look(tx: Transaction, world: World, task: Task, now: int) -> SkipReason
     if not runs or runs[0].outcome is not None:
         return "its run has ended"
     (run,) = runs
-    if world.paused(run.cascade_id):
+    if world.cascades.paused(run.cascade_id):
         return "its cascade is paused or stopped"
-    version = world.read_version(run)
+    version = world.versions.of(run)
     if version is None:
         return "its cascade's text does not read"
     if task.step in version.held:

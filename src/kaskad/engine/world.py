@@ -8,24 +8,15 @@ from enum import Enum
 
 from msgspec import Struct
 
-from kaskad.domain.alike import Standing, leads_to, refusal, standing, turn
-from kaskad.domain.content import CompiledContent, compile_content
-from kaskad.domain.dated import Dated, dated_of
-from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.machine import NO_RANGES
 from kaskad.domain.policy import MINUTE, Policy
 from kaskad.domain.prices import PriceList
 from kaskad.domain.rates import NO_RATES
 from kaskad.domain.rhythm import Curves
-from kaskad.domain.run import PLAIN, Run
+from kaskad.domain.run import Run
 from kaskad.domain.site import Site
 from kaskad.domain.task import DeskPlan
-from kaskad.domain.terms import Channel, Kind, Phase
 from kaskad.domain.tokens import Signer
-from kaskad.domain.trials import Trial
-from kaskad.domain.utm import compile_utm, utm_of
-from kaskad.domain.version import Version
-from kaskad.domain.worded import worded
 from kaskad.engine.available import Available, Members
 from kaskad.engine.backlog import Backlog
 from kaskad.engine.clock import Clock
@@ -34,19 +25,12 @@ from kaskad.engine.limits import FAR, AccountLimits, Breaker, Lessons, TokenBuck
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.spending import Spending
 from kaskad.engine.texts import Texts
+from kaskad.engine.versions import Cascades, Versions
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Capabilities, Provider, limits_of
 from kaskad.providers.desk import Desk, plan_of
 from kaskad.store.courses import Noted
 from kaskad.store.holds import Held
-
-_ALWAYS = (
-    Kind.SENT.bit
-    | Kind.UNKNOWN.bit
-    | Kind.UNSUBSCRIBED.bit
-    | Kind.COMPLAINED.bit
-    | Kind.SUSPECTED_CLICKED.bit
-)
 
 
 class Options(Struct, frozen=True):
@@ -95,50 +79,6 @@ class Part(Enum):
     COUNTING = "counting"
 
 
-class StaleCatalog(Conflict):
-    """A run is of a version that another process has activated since we looked."""
-
-
-class Unread(Struct, frozen=True):
-    """A version whose stored text does not read, and why."""
-
-    cascade_id: int
-    slug: str
-    number: int
-    why: str
-
-
-class Versions(dict[int, Version]):
-    """Versions by id; one that is not known is looked for again, since it must exist."""
-
-    unread: Mapping[int, Unread] = {}
-
-    def __missing__(self, version_id: int) -> Version:
-        if version_id in self.unread:
-            one = self.unread[version_id]
-            raise Invalid([worded("Version %(number)s of %(slug)r does not read.",
-                                  number=one.number, slug=one.slug)])  # fmt: skip
-        raise StaleCatalog(f"version {version_id} is new here")
-
-
-class CascadeState(Struct):
-    id: int
-    slug: str
-    state: str
-    version_id: int | None
-
-
-Place = tuple[int, int, int]  # a version, a phase, a step
-
-
-class _Made(Struct):
-    """What was worked out about versions, until they are replaced."""
-
-    contents: dict[tuple[int, int, int | None, int, str], CompiledContent] = {}
-    standings: dict[Place, Standing | None] = {}
-    leads: dict[Place, int | None] = {}
-
-
 class World:
     """The engine's memory. Filled by `catalog.load`, read by the tick's thread only."""
 
@@ -155,7 +95,7 @@ class World:
         self.journals: dict[int, frozenset[str]] = {}  # by account of a CRM: the events its journal holds
         self.seeds: frozenset[int] = frozenset()  # contacts who get what others get, and are in no figure
         self.versions = Versions()
-        self.cascades: dict[int, CascadeState] = {}
+        self.cascades = Cascades()
         self.accounts: dict[int, Account] = {}
         self.status_urls: dict[int, str] = {}  # where each account's receipts go; "" without a base URL
         self.accounts_by_name: dict[str, Account] = {}
@@ -198,15 +138,8 @@ class World:
         self._answered: dict[Word, int] = {}  # when a word was answered by a text
         self.under_way: Counter[int] = Counter()  # by account, parcels handed over, no result applied
         self.handed: dict[tuple[int, int, int], Handed] = {}
-        self.attends = 0  # facts that can move a run of any version
-        self.plain = PLAIN  # facts whose instants no clock of any version asks for
         self.refusals: Counter[tuple[int, str]] = Counter()  # cascade and reason -> entries refused
-        self.named: frozenset[str] = frozenset()  # accounts that steps name
-        self._triggers: dict[str, list[Version]] = {}
-        self.trials: dict[int, Trial] = {}  # by the running version, of whose entrants some get another one
         self.curves = Curves()  # at which hours people react
-        self.dated: list[tuple[Version, Dated]] = []  # current versions that dates of contacts begin
-        self._made = _Made()
 
     def set_accounts(self, accounts: Iterable[Account]) -> None:
         """Replace the accounts; those that stay keep the tokens and slots they have taken."""
@@ -252,42 +185,6 @@ class World:
         self.desks = {a.id: plan_of(a) for a in self.accounts.values() if a.provider == Desk.name}
         self.retriable = frozenset(retriable)
 
-    @property
-    def unread(self) -> Mapping[int, Unread]:
-        """The versions whose text does not read: their runs wait."""
-        return self.versions.unread
-
-    def set_versions(
-        self, versions: Iterable[Version], cascades: Iterable[CascadeState],
-        unread: Mapping[int, Unread] = {},
-    ) -> None:  # fmt: skip
-        """Replace what is known of cascades; `versions` are all that may still have live runs."""
-        known, self.versions = self.versions, Versions({version.id: version for version in versions})
-        self.versions.unread = unread
-        stays = {number for number, version in self.versions.items() if known.get(number) is version}
-        contents = {key: compiled for key, compiled in self._made.contents.items() if key[0] in stays}
-        self._made = _Made(contents)
-        self.cascades = {cascade.id: cascade for cascade in cascades}
-        triggers: dict[str, list[Version]] = defaultdict(list)
-        self.named = frozenset(
-            step.account for one in self.versions.values() if one.names_accounts for step in one.cascade.steps
-        )
-        self.attends, self.plain = _ALWAYS, PLAIN
-        for version in self.versions.values():
-            for rule in version.rules.values():
-                self.attends |= rule.attends
-                for clock in rule.clocks:
-                    self.plain &= ~clock.start
-        for cascade in self.cascades.values():
-            current = self.versions.get(cascade.version_id or 0)
-            if current is not None and current.cascade.trigger.event and cascade.state == "active":
-                triggers[current.cascade.trigger.event].append(current)
-        self._triggers = dict(triggers)
-        running = [cascade for cascade in self.cascades.values() if cascade.state == "active"]
-        active = [self.versions.get(cascade.version_id or 0) for cascade in running]
-        pairs = [(version, dated_of(version.cascade)) for version in active if version is not None]
-        self.dated = [(version, what) for version, what in pairs if what is not None]
-
     def set_sites(self, sites: Iterable[Site]) -> None:
         """Replace what is known of shops' pages."""
         self.sites = {site.write_key: site for site in sites}
@@ -315,79 +212,15 @@ class World:
             return None
         return {key: text.state for key, text in self.approved.get(account_id, {}).items()}
 
-    def standing(self, version_id: int, phase: int, step: int) -> Standing | None:
-        """Return where runs of the version in that phase of that step stand, if they stand alike.
-
-        Of a message that is queued: where it may go now; of one that is submitted: where it was refused.
-        """
-        key, known = (version_id, phase, step), self._made.standings
-        if key not in known:
-            version = self.versions[version_id]
-            if phase == Phase.QUEUED:
-                known[key] = turn(version, step)
-            elif phase == Phase.SUBMITTED:
-                known[key] = refusal(version, step)
-            else:
-                known[key] = standing(version, phase, step)
-        return known[key]
-
-    def leads_to(self, version_id: int, phase: int, step: int) -> int | None:
-        """Return the channel that all runs in that phase of that step are sent to next, if there is one."""
-        key, known = (version_id, phase, step), self._made.leads
-        if key not in known:
-            version = self.versions.get(version_id)  # None: it does not read
-            known[key] = None if version is None else leads_to(version, phase, step)
-        return known[key]
-
-    def triggered_by(self, event: str) -> list[Version]:
-        """Return the current versions of active cascades that the event enrols into."""
-        return self._triggers.get(event, [])
-
-    def entered(self, version: Version, contact_id: int) -> Version | None:
-        """Return what the contact enters instead of `version`, if versions are on trial; None: nothing, as
-        that one does not read."""
-        trial = self.trials.get(version.id)
-        number = version.id if trial is None else trial.version_of(contact_id)
-        if number in self.unread:
-            self.refused_entry(version.cascade_id, "version does not read")
-            return None
-        return version if trial is None else self.versions[number]
-
-    def read_version(self, run: Run) -> Version | None:
-        """Return the run's version; None where its text does not read."""
-        return None if run.version_id in self.unread else self.versions[run.version_id]
-
     def refused_entry(self, cascade_id: int, reason: str) -> None:
         """Count an enrolment that a re-entry rule or the trigger's condition refused."""
         self.refusals[cascade_id, reason] += 1
-
-    def content(
-        self, version: Version, step: int, variant: int | None, channel: int, language: str = ""
-    ) -> CompiledContent:
-        """Return the compiled content of a step's variant on a channel, its template in that language."""
-        key = (version.id, step, variant, channel, language)
-        compiled = self._made.contents.get(key)
-        if compiled is None:
-            of, told = version.cascade.steps[step], Channel.of(channel)
-            chosen = None if variant is None else of.variants[variant]
-            compiled = self._made.contents[key] = compile_content(
-                of.content, told, chosen, texts=version.texts, language=language,
-                utm=compile_utm(
-                    utm_of(version.policy, version.cascade, of), "cascade", cascade=version.cascade.id,
-                    step=of.id, channel=told.value, variant=chosen.id if chosen else "",
-                ),
-            )  # fmt: skip
-        return compiled
 
     def link_url(self, brand: str) -> str:
         """Return under what a brand's short links stand; "": it has long ones."""
         if not self.options.base_url:
             return ""
         return self.policy.brand(brand).link_domain.rstrip("/") or self.options.link_url
-
-    def paused(self, cascade_id: int) -> bool:
-        state = self.cascades.get(cascade_id)
-        return state is None or state.state != "active"
 
     def available(self, now: int, patience_ms: int) -> Available:
         """Return each channel's account to use: the first that works, else one not down for too long.
@@ -422,7 +255,7 @@ class World:
         if account is None or self.limits[account_id].works(now):
             return 0
         channel = account.channel.code
-        if channel in self.picky or channel in self.window_channels or account.name in self.named:
+        if channel in self.picky or channel in self.window_channels or account.name in self.versions.named:
             return 0
         others = self.by_channel.get(channel, ())
         return next((one.id for one in others if self.limits[one.id].works(now)), 0)

@@ -87,7 +87,7 @@ def check_decided(life: Life) -> None:
     world, now = life.stage.world, life.now()
     with life.db.read() as tx:
         runs = [run for found in run_store.of_contacts(tx, range(1, 50)).values() for run in found]
-        passages, marks = run_store.passages(tx, runs, world.retriable, world.plain)
+        passages, marks = run_store.passages(tx, runs, world.retriable, world.versions.plain)
     for run in runs:
         if run.wake_at is not None and run.wake_at <= now:
             continue  # its turn comes
