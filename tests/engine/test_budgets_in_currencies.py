@@ -62,7 +62,7 @@ def test_a_cascade_stops_before_its_budget_whatever_its_accounts_are_paid_in(eit
     with either.read() as tx:
         kept, cascade = all_accounts(tx, VAULT), to_cascade(CASCADE, name="basket")
     assert "whose price is in USD" in missing_accounts(cascade, kept)[0]
-    assert missing_accounts(cascade, kept, rates=stage.world.rates, day=TODAY) == []
+    assert missing_accounts(cascade, kept, rates=stage.world.money.rates, day=TODAY) == []
     people = enter(stage, 9)
     assert sent(stage, people).count("gate") == 6  # 15.3705 KZT each, 92.223 of 100 together
     stage.passes("3h")

@@ -164,7 +164,7 @@ def _of_cascades(office: Office) -> Iterator[Alarm]:
                 continue
             try:
                 lacking = missing_accounts(
-                    cascades.definition_of(office, tx, row), usable, rates=office.engine.world.rates,
+                    cascades.definition_of(office, tx, row), usable, rates=office.engine.world.money.rates,
                     day=office.now() // DAY_MS,
                 )  # fmt: skip
             except (Conflict, Invalid):  # a draft, or its alarm says that it does not read

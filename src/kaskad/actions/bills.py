@@ -176,7 +176,7 @@ def _corrected(office: Office, bill: Bill, piece: Sequence[Differing], faults: l
 
 def _correct(tx: Transaction, office: Office, bill: Bill, piece: Sequence[Differing]) -> int:
     """Let these messages cost what was billed; return of how many that changed something."""
-    changes = Changes({}, spending=office.engine.world.spending)
+    changes = Changes({}, spending=office.engine.world.money.spending)
     wanted = {(one.contact_id, one.run_id, one.step): one for one in piece}
     spent = {row[:3]: row[3] or 0 for row in tx.many("spent_of", sorted(wanted))}
     amounts = []

@@ -44,7 +44,7 @@ def budgets_of(
 
 def budgeted(office: Office, cascade: Cascade) -> bool:
     """Say whether a budget limits what all who enter may cost together: the cascade's, or accounts'."""
-    kept = office.engine.world.spending
+    kept = office.engine.world.money.spending
     return cascade.budget.total is not None or bool(kept is not None and kept.limits)
 
 
@@ -52,18 +52,18 @@ def limits_of_all(office: Office, told_in: str) -> list[Limit]:
     """Return what accounts, and all of them together, may spend by day or month, of costs in their own
     currencies and in one more."""
     world, now = office.engine.world, office.now()
-    if world.spending is None:
+    if world.money.spending is None:
         return []
-    day = world.spending.day_of(now)
+    day = world.money.spending.day_of(now)
     with office.read() as tx:
-        spent = spending.spent(tx, world.spending, world.accounts, day)
+        spent = spending.spent(tx, world.money.spending, world.accounts, day)
     return [
         Limit(
             max(0.0, float(one.minor - spent[one])), _worths(office, told_in, one.currency),
             one.account_id, is_strict=bool(one.account_id), anew=one.minor,
-            turns=_turns(world.spending, one.period, now),
+            turns=_turns(world.money.spending, one.period, now),
         )
-        for one in world.spending.limits
+        for one in world.money.spending.limits
     ]  # fmt: skip
 
 

@@ -381,8 +381,8 @@ def _missing(office: Office, cascade: Cascade) -> list[str]:
         usable = [account for account in kept if account.enabled]
         wrong = wrong_texts(tx, cascade, [to_send_by(account) for account in usable])
         denied = law.forbidden(setting_store.get(tx, POLICY, Policy) or Policy(), cascade, office.now())
-    today = office.now() // DAY
-    return missing_accounts(cascade, usable, rates=office.engine.world.rates, day=today) + wrong + denied
+    rates, today = office.engine.world.money.rates, office.now() // DAY
+    return missing_accounts(cascade, usable, rates=rates, day=today) + wrong + denied
 
 
 def _spared(office: Office, cascade: Cascade) -> tuple[str, ...]:

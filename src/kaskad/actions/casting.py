@@ -50,7 +50,7 @@ class Casting:
             ADDRESS_CHANNEL.get(channel.code, channel.code)
             for channel in channels
             for account in office.engine.world.by_channel.get(channel.code, ())
-            if account.id in office.engine.world.price_lists
+            if account.id in office.engine.world.money.price_lists
         ]
 
     def cast(self, ids: Sequence[int]) -> tuple[list[Sort], Cast]:

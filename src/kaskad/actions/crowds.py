@@ -116,7 +116,7 @@ class Asker:
         """
         self.told_in = into(office, to)
         self._office, self._cascade, self._world = office, cascade, office.engine.world
-        kept = self._world.spending
+        kept = self._world.money.spending
         self._budgeted = {limit.account_id for limit in kept.limits} if kept else set()
         self._now = office.now()
         with office.read() as tx:
@@ -362,14 +362,15 @@ class Asker:
         self, step: Step, channel: Channel, account: Account | None, to: str, by_name: bool
     ) -> Cost | None:
         number = 0 if account is None else account.id
-        key = step.number, channel.code, number, by_name, to if number in self._world.price_lists else ""
+        by_number = to if number in self._world.money.price_lists else ""
+        key = step.number, channel.code, number, by_name, by_number
         if key not in self._costs:
             self._costs[key] = None if account is None else self._cost(step, channel, account, to, by_name)
         return self._costs[key]
 
     def _cost(self, step: Step, channel: Channel, account: Account, to: str, by_name: bool) -> Cost | None:
         """Return what messages cost on average from now on; None: nothing tells it."""
-        tariff = Tariff(account, self._world.price_lists.get(account.id))
+        tariff = Tariff(account, self._world.money.price_lists.get(account.id))
         approved = step.content.approved if by_name else None
         category = category_of(self._world.approved.get(account.id, {}), approved)
         parts = self._mean_parts(step) if channel is Channel.SMS else 1.0

@@ -302,7 +302,7 @@ def _price(
     it; the currency; and what such messages cost each on average, in whole units of it."""
     if account is None:
         return -1, "", ""
-    tariff = Tariff(account, office.engine.world.price_lists.get(account.id))
+    tariff = Tariff(account, office.engine.world.money.price_lists.get(account.id))
     category = category_of(office.engine.world.approved.get(account.id, {}), approved)
     mean = tariff.mean(to, message_class, category, parts, office.now())
     if mean is None:

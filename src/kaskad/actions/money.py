@@ -166,7 +166,7 @@ def day_number(one: Counted) -> int:
 def budgets(office: Office) -> list[Budget]:
     """Return the budgets of accounts and of the whole installation, as they stand now."""
     world, now = office.engine.world, office.now()
-    spending = world.spending
+    spending = world.money.spending
     if spending is None:
         return []
     day = spending.day_of(now)
@@ -179,7 +179,7 @@ def budgets(office: Office) -> list[Budget]:
             tuple(sorted(
                 each.name for each in world.accounts.values()
                 if each.price is not None and one.account_id in (0, each.id)
-                and world.rates.find(each.price.currency, one.currency, day - EPOCH) is None
+                and world.money.rates.find(each.price.currency, one.currency, day - EPOCH) is None
             )),
         )
         for one, minor in told.items()

@@ -93,7 +93,7 @@ def _wrong_budgets(office: Office, policy: Policy) -> Iterator[str]:
     if not policy.budgets:
         return
     kept = {one.account.name: one.account.prices for one in accounts.listing(office)}
-    rates, today = office.engine.world.rates, office.now() // DAY_MS
+    rates, today = office.engine.world.money.rates, office.now() // DAY_MS
     for limit in policy.budgets:
         currency = parse_money(limit.amount).currency
         own = kept.get(limit.account, {}).get("currency", "")

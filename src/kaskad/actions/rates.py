@@ -189,7 +189,7 @@ def into(office: Office, currency: str, *others: str) -> Exchange:
     with office.read() as tx:
         to, today = currency or settings.reporting(tx), today_of(tx, office.now())
     names = {one.price.currency for one in world.accounts.values() if one.price} | {*others} - {""}
-    found = {name: world.rates.find(name, to, today) for name in names if to and name != to}
+    found = {name: world.money.rates.find(name, to, today) for name in names if to and name != to}
     return Exchange(to, {name: one.value for name, one in found.items() if one is not None})
 
 

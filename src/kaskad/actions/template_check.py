@@ -124,7 +124,7 @@ class Check:
         self._account = next((one for one in accounts if account in ("", one.name)), None)
         self._tariff = None
         if self._account is not None:
-            self._tariff = Tariff(self._account, office.engine.world.price_lists.get(self._account.id))
+            self._tariff = Tariff(self._account, office.engine.world.money.price_lists.get(self._account.id))
         self._people = self._written = 0
         self._price = 0.0
         self._lacking: Counter[str] = Counter()

@@ -363,7 +363,8 @@ class Alike:
         zone, silence_ms = plan.answers.zones[0], version.rules[step, channel].silence_ms
         valid_ms = valid_for_ms(version, takes[0][0], step, channel, None, zone, now)
         budget = version.cascade.budget
-        budgeted = budget.total is not None or budget.per_contact is not None or world.spending is not None
+        own = budget.total is not None or budget.per_contact is not None
+        budgeted = own or world.money.spending is not None
         guard_at, spent = now + world.options.submit_guard_ms, 0
         changes, parcels, write = self._changes, self.parcels, self._writer.page(version, send).write
         submits, messages, bodies = changes.submits, changes.new_messages, changes.new_bodies

@@ -12,11 +12,9 @@ from kaskad.domain.content import TextBook
 from kaskad.domain.definition import defined
 from kaskad.domain.money import Price
 from kaskad.domain.policy import Policy
-from kaskad.domain.prices import PriceList
-from kaskad.domain.rates import Rates
 from kaskad.domain.rhythm import Curves
 from kaskad.domain.version import Version, prepare
-from kaskad.engine import spending, texts, unread
+from kaskad.engine import texts, unread
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.ranges import read_ranges, starters
 from kaskad.engine.returns import begin_anew
@@ -30,7 +28,6 @@ from kaskad.store import (
     held_shares,
     holds,
     learning,
-    rates,
     rhythms,
     seeds,
     set_aside,
@@ -40,7 +37,6 @@ from kaskad.store import (
     version_canaries,
     winners,
 )
-from kaskad.store import prices as price_store
 from kaskad.store import sites as site_store
 from kaskad.store import templates as template_store
 from kaskad.store import webhooks as webhook_store
@@ -55,7 +51,6 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     """Fill the world from the database; called at the start and after every change of these tables."""
     world.hash_key = world.hash_key or hash_key(tx, vault)
     world.policy = policy = settings.get(tx, POLICY, Policy) or Policy()
-    world.currency = settings.currency(tx)
     world.link_hosts = frozenset(
         urlsplit(one.link_domain).netloc.lower().encode("idna") for one in policy.brands if one.link_domain
     )
@@ -77,14 +72,7 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     catalog.take_over(world.versions)
     world.versions, world.cascades = catalog, states
     world.curves = settings.get(tx, rhythms.CURVES, Curves) or Curves()
-    told = {row[0]: msgspec.json.decode(row[2]).get("currency", "") for row in tx.all("services")}
-    world.paid_in = {number: str(currency) for number, currency in told.items() if currency}
-    _load_prices(tx, world)
-    if world.rates_mark != (mark := rates.mark(tx)):
-        world.rates, world.rates_mark = Rates(rates.all_rates(tx)), mark
-    world.spending = spending.load(
-        tx, policy.budgets, world.accounts.values(), policy.zone, world.clock.now(), world.rates
-    )
+    world.money.load(tx, policy, world.accounts, world.clock.now())
     world.set_sites(site_store.all_sites(tx, vault))
     _load_ranges(tx, world)
     world.seeds = frozenset(seeds.all_seeds(tx))
@@ -155,17 +143,6 @@ def _journals(world: World) -> dict[int, frozenset[str]]:
         if one.enabled and one.provider in PROVIDERS
     }
     return {number: kinds for number, kinds in told.items() if kinds}
-
-
-def _load_prices(tx: Transaction, world: World) -> None:
-    """Read the price lists that are new, and forget those that are gone."""
-    kept = price_store.all_lists(tx)
-    for number in world.price_lists.keys() - kept.keys():
-        del world.price_lists[number], world.price_marks[number]
-    for number, told in kept.items():
-        if world.price_marks.get(number) != told.imported_at:
-            world.price_lists[number] = PriceList(told.currency, price_store.rows_of(tx, number))
-            world.price_marks[number] = told.imported_at
 
 
 def _load_ranges(tx: Transaction, world: World) -> None:

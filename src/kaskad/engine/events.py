@@ -67,7 +67,7 @@ def apply_events(
                 changes.facts.append(
                     (*place, -1, Kind.GOAL.value, a.event, a.at, order_told(back, properties))
                 )
-                value = _value(version, properties, world.currency)
+                value = _value(version, properties, world.money.currency)
                 changes.marks.append((run.contact_id, run.id, Kind.GOAL.bit, value))
                 touched.add(place)
             if run.outcome is None and _moves_anchor(version, name, key, properties):

@@ -111,7 +111,7 @@ class Page:
         self._compiled = world.versions.content(version, send.step, send.variant, send.channel)
         self._languages = _by_language(world, version, send)
         self._zone = version.policy.zone
-        self._account_id, self._tariff = account.id, Tariff(account, world.price_lists.get(account.id))
+        self._account_id, self._tariff = account.id, Tariff(account, world.money.price_lists.get(account.id))
         self._fixed = self._tariff.fixed  # what each costs, whatever it says and to whom; None: that depends
         self._signer, self._base_url = world.signer, world.options.base_url
         self._reference = world.signer.references(send.step, account.id)
@@ -261,7 +261,8 @@ class Writer:
         self._runs = runs  # those of the tick: all whose sums it may still change
         self._short_links = short_links  # those of what was written are added here
         self._purse = Purse(world, now)
-        self._till = None if world.spending is None else Till(tx, world.spending, world.accounts, now)
+        spending = world.money.spending
+        self._till = None if spending is None else Till(tx, spending, world.accounts, now)
         self._addresses: set[tuple[int, int, str]] = set()
         self._pages: dict[tuple[int, int, int | None, int, int, bool], Page] = {}
 

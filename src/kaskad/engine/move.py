@@ -195,7 +195,7 @@ class _Mover:
         self, tx: Transaction, world: World, now: int, sums: Sums | None, runs: Sequence[Run]
     ) -> None:  # fmt: skip
         self._tx, self._world, self._now = tx, world, now
-        self.changes = Changes(world.known_inputs, world.outbox, world.spending, world.noted, sums)
+        self.changes = Changes(world.known_inputs, world.outbox, world.money.spending, world.noted, sums)
         self.desk = Desk(tx, world, now)
         self.writer = Writer(world, tx, now, self.changes.short_links, self.changes.sums, runs)
         self._sending: list[_Sending] = []

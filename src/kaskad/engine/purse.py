@@ -23,7 +23,7 @@ class Purse:
         self._world, self._today = world, now // DAY_MS
         self._held: dict[tuple[int, str], Decimal | None] = {}
         self._taken: dict[int, list[tuple[Decimal, str]]] = {}  # in this tick, by cascade
-        self._currencies = world.paid_in
+        self._currencies = world.money.paid_in
 
     def amount(self, account_id: int | None, at: int | None, minor: int, currency: str) -> Decimal | None:
         """Return what an account's amount of an instant is in a currency; None: no rate tells it."""
@@ -80,6 +80,6 @@ class Purse:
     def _converted(self, minor: Decimal, own: str, day: int, currency: str) -> Decimal | None:
         if own == currency:
             return minor
-        rates = self._world.rates
+        rates = self._world.money.rates
         found = rates.find(own, currency, day) or rates.find(own, currency, self._today)
         return None if found is None else converted(minor, own, currency, found.value)

@@ -165,7 +165,7 @@ def _amount(world: World, one: _Known, properties: dict[str, Any]) -> int | None
     """Return what an event gives back; shops write it with or without a minus."""
     if not one.named.value:
         return ALL
-    minor = amount_told(one.version, one.named.value, properties, world.currency)
+    minor = amount_told(one.version, one.named.value, properties, world.money.currency)
     return None if minor is None else abs(minor)
 
 

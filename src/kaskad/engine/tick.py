@@ -69,8 +69,8 @@ def tick(
     """
     if not world.options.moves:
         return _keep(tx, world, deliveries, now)
-    sums = Sums(world.spending)
-    changes = Changes(world.known_inputs, world.outbox, world.spending, world.noted, sums)
+    sums = Sums(world.money.spending)
+    changes = Changes(world.known_inputs, world.outbox, world.money.spending, world.noted, sums)
     stored = _take_inbox(tx, world, only)
     received = receive(tx, deliveries, now, merged=world.merges)
     judged = judge_hits(tx, world, now, None if only is None else only.hits)

@@ -10,8 +10,6 @@ from msgspec import Struct
 
 from kaskad.domain.machine import NO_RANGES
 from kaskad.domain.policy import MINUTE, Policy
-from kaskad.domain.prices import PriceList
-from kaskad.domain.rates import NO_RATES
 from kaskad.domain.rhythm import Curves
 from kaskad.domain.run import Run
 from kaskad.domain.site import Site
@@ -22,8 +20,8 @@ from kaskad.engine.backlog import Backlog
 from kaskad.engine.clock import Clock
 from kaskad.engine.holds import Holds
 from kaskad.engine.limits import FAR, AccountLimits, Breaker, Lessons, TokenBucket
+from kaskad.engine.money import Money
 from kaskad.engine.outbox import Outbox
-from kaskad.engine.spending import Spending
 from kaskad.engine.texts import Texts
 from kaskad.engine.versions import Cascades, Versions
 from kaskad.providers import provider
@@ -89,7 +87,6 @@ class World:
         self.link_hosts: frozenset[bytes] = frozenset()  # of brands' short links
         self.hash_key = b""  # of suppressed addresses
         self.shared = False  # other processes work on the same database
-        self.currency = ""  # of the brand
         self.policy = Policy()  # of the installation; versions have theirs, which is the same
         self.outbox: Outbox | None = None  # None: nobody is to be told of anything
         self.journals: dict[int, frozenset[str]] = {}  # by account of a CRM: the events its journal holds
@@ -107,12 +104,7 @@ class World:
         self.windows: dict[int, int] = {}  # account -> how long free text is taken after a person's message
         self.window_channels: frozenset[int] = frozenset()  # of these accounts
         self.approved: dict[int, Texts] = {}  # account -> its approved texts
-        self.price_lists: dict[int, PriceList] = {}  # account -> what its messages cost by number
-        self.spending: Spending | None = None  # budgets by day or month; None: there is none
-        self.paid_in: dict[int, str] = {}  # account, deleted ones too -> the currency of its prices
-        self.rates = NO_RATES  # of exchange
-        self.rates_mark = 0  # what they were read at
-        self.price_marks: dict[int, int] = {}  # account -> when that list was brought in
+        self.money = Money()
         self.ranges = NO_RANGES  # of machines' IP addresses
         self.ranges_mark: object = None  # what they were read from
         self.sites: dict[str, Site] = {}  # shops' pages, by their public key

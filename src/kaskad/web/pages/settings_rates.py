@@ -110,5 +110,5 @@ def _page(
         request, look, "rates.html", 422 if wrong or problem else 200, seen=seen, told=told,
         rows=rates.listing(office, limit=ROWS), count=sum(pair.count for pair in told.pairs), wrong=wrong,
         problem=problem, given=given or empty, currencies=sorted(DIGITS), text_of_day=text_of_day,
-        writes=seen.may("settings:write"), brand=office.engine.world.currency, day_ms=DAY_MS,
+        writes=seen.may("settings:write"), brand=office.engine.world.money.currency, day_ms=DAY_MS,
     )  # fmt: skip
