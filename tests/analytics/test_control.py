@@ -116,7 +116,7 @@ def test_the_control_group_gets_no_advertising_and_is_what_the_rest_is_held_agai
     for person in late:
         assert Counter(stage.sent(person))["letter"] == (1 if person in held else 2), person
         assert contacts.show(office, f"con_{person}").control_group == (person in held)
-    assert stage.world.refusals[1, "control group"] == len(held & set(late))
+    assert stage.world.work.refusals[1, "control group"] == len(held & set(late))
     for number, person in enumerate(early + late[:5]):
         stage.event(person, "bought", total=10 * number)
         stage.event(person, "bought", total=1)

@@ -149,7 +149,7 @@ def test_the_doctor_tells_of_a_text_that_is_paused_meanwhile(api, service):
     api.post("/accounts/wa/templates/sync")
     assert refusal(api, ORDER) == ""
     office = api.service.office
-    account = office.engine.world.accounts_by_name["wa"]
+    account = office.engine.world.accounts.by_name["wa"]
     paused = ServiceTemplate(
         name="order_ready", language="ru", state=TemplateState.PAUSED, parameters=("1", "2")
     )

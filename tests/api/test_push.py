@@ -172,7 +172,7 @@ def test_the_script_is_small_and_knows_the_key(ready):
     assert len(script.content) < 3_000 and key in script.text
     worker = ready.raw("GET", "/push/web/worker.js").text
     assert key in worker and f"{ready.service.base_url}/push/web" in worker
-    private = ready.service.engine.world.accounts_by_name["web"].secrets["private_key"]
+    private = ready.service.engine.world.accounts.by_name["web"].secrets["private_key"]
     assert private not in script.text and private not in worker
 
 

@@ -29,7 +29,7 @@ def stage(either):
 def writes(stage, address, also=""):
     told = Inbound(channel=Channel.WHATSAPP, address=address, kind=Kind.REPLIED, text="hello", also=also,
                    at=stage.clock.now(), raw=f"{address}{also}".encode())  # fmt: skip
-    account = stage.world.accounts_by_name["whatsapp"]
+    account = stage.world.accounts.by_name["whatsapp"]
     Ingest(stage.engine, stage.db).receipts(account, [told], {}, b"{}", None)
     stage.works()
 

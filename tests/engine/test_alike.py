@@ -105,7 +105,7 @@ def carried(db: Database, **options) -> dict[str, list[tuple]]:
     stage.passes("2h")
     stage.receipt(found[5], Kind.READ, step=0)  # late: of a step before
     stage.passes("60h")
-    assert all(limits.in_flight == 0 for limits in stage.world.limits.values())
+    assert all(limits.in_flight == 0 for limits in stage.world.traffic.limits.values())
     with db.read() as tx:
         connection = tx._connection
         rows = {table: [tuple(row) for row in connection.execute(sql)] for table, sql in TABLES.items()}
@@ -233,8 +233,8 @@ def test_what_follows_from_a_refusal_is_due_from_then_on(either, monkeypatch, wa
     people = [stage.person(name, attributes={"city": "A"}) for name in ("ann", "ben")]
     stage.answer = lambda parcel: None
     stage.deliver(events=[stage.told(contact_id, "joined", what="x") for contact_id in people])
-    (second,) = stage.world.by_channel[Channel.VIBER.code]
-    stage.world.limits[second.id].change(1, 1e6, 1000)  # one of them is queued there
+    (second,) = stage.world.accounts.by_channel[Channel.VIBER.code]
+    stage.world.traffic.limits[second.id].change(1, 1e6, 1000)  # one of them is queued there
     stage.passes("30s")
     now = stage.clock.now()
     stage.engine.take_results([refused(parcel, now, Reason.CONTENT) for parcel in stage.parcels[:2]])
@@ -267,7 +267,7 @@ def test_a_message_that_is_there_already_is_left_to_the_long_way(either):
         courses.due(tx, {row[:2]})
     stage.passes("3h")
     assert [stage.sent(contact_id) for contact_id in people] == [["first", "second"]] * 2
-    assert stage.world.conflicts == 0
+    assert stage.world.work.conflicts == 0
     stage.passes("2d")
     assert [stage.sent(contact_id) for contact_id in people] == [["first", "second", "third"]] * 2
 
@@ -328,4 +328,4 @@ def test_nothing_is_remembered_of_a_submission_that_is_over(stage, monkeypatch, 
     stage.deliver(events=[stage.told(person, "joined", what="x") for person in people])
     stage.passes("60h")
     assert {stage.run(person).outcome for person in people} != {None}
-    assert stage.parcels and not stage.world.handed
+    assert stage.parcels and not stage.world.work.handed

@@ -74,7 +74,7 @@ def ready(stage, person):
 
 def writes(stage, name="ann", at=None, number=None):
     """The person writes to the account."""
-    account = stage.world.accounts_by_name["whatsapp"]
+    account = stage.world.accounts.by_name["whatsapp"]
     told = Inbound(channel=Channel.WHATSAPP, address=f"{name}@whatsapp.example.org", kind=Kind.REPLIED,
                    at=stage.clock.now() if at is None else at, text="hello", raw=b"1")  # fmt: skip
     Ingest(stage.engine, stage.db).receipts(account, [told], {}, b"{}", None)
@@ -196,7 +196,7 @@ def test_accounts_of_one_business_share_its_texts(chatting):
     stage, number = chatting
     second = stage.account(Channel.WHATSAPP, "second", provider="windowed", priority=5)
     list_texts(stage, number, READY)
-    assert ("order_ready", "ru") in stage.world.approved[second]
+    assert ("order_ready", "ru") in stage.world.accounts.approved[second]
 
 
 def test_of_accounts_that_share_a_channel_the_one_in_a_dialogue_goes_on(chatting):

@@ -139,7 +139,7 @@ def test_a_sender_whom_servers_refuse_is_held_until_somebody_has_looked(db):
     assert "10 of 30 mails" in doing.held.why and "5.7.26 This mail is unauthenticated" in doing.held.why
     assert [alarm.kind for alarm in alarms(office)][:1] == ["account_held"]
     sent = len(stage.parcels)
-    stage.world.set_holds({})  # as a new process, before it has read
+    stage.world.traffic.set_holds({})  # as a new process, before it has read
     stage.engine._load()
     letters(people[10:12])
     stage.passes("1h")

@@ -52,7 +52,7 @@ class Phone:
                     event=event or f"in{next(self._events)}")
             for text in texts
         ]  # fmt: skip
-        account = self.stage.world.accounts_by_name["sms"]
+        account = self.stage.world.accounts.by_name["sms"]
         kept = self.ingest.receipts(account, told, {}, b"{}", None)
         self.stage.works()
         assert kept.done()
@@ -153,7 +153,7 @@ def test_nothing_confirms_late_or_where_the_policy_has_no_text(db: Database) -> 
 
 def test_a_stranger_is_told_nothing(db: Database) -> None:
     phone = Phone(db)
-    account = phone.stage.world.accounts_by_name["sms"]
+    account = phone.stage.world.accounts.by_name["sms"]
     told = Inbound(channel=Channel.SMS, address="+77010000009", kind=Kind.REPLIED, text="STOP", event="x")
     phone.ingest.receipts(account, [told], {}, b"{}", None)
     phone.stage.works()

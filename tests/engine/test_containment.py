@@ -12,7 +12,7 @@ from kaskad.engine import changes, containment, counting, enrol, hits, inbox, mo
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.engine import Engine
 from kaskad.engine.receive import Delivery
-from kaskad.engine.world import Part
+from kaskad.engine.work import Part
 from kaskad.store import cascades, set_aside
 from kaskad.store import runs as run_store
 from support.stage import Stage, accepted, refused
@@ -109,7 +109,7 @@ def test_a_failure_told_later_moves_nobody_on_whose_entry_is_set_aside(either, m
     stage.passes("2d")
     assert stage.sent(ann) == ["letter"]
     stage.engine.write(lambda tx: set_aside.drop(tx, entries(stage)[0].id))
-    stage.world.entries_set_aside = 0
+    stage.world.work.entries_set_aside = 0
     stage.passes("1h")
     assert stage.sent(ann) == ["letter", "sms"], "it is left out: all goes on"
 
@@ -139,7 +139,7 @@ def frees_the_slot(stage):
 def left_out(stage):
     """Leave out what is set aside, as a person does."""
     stage.engine.write(lambda tx: set_aside.drop(tx, entries(stage)[0].id))
-    stage.world.entries_set_aside = 0
+    stage.world.work.entries_set_aside = 0
 
 
 def test_whose_entry_is_set_aside_keeps_nobody_from_the_only_slot(either, monkeypatch):
@@ -255,7 +255,7 @@ def test_an_answer_that_cannot_be_noted_stops_nobody_else(db, monkeypatch):
     stage.answer = lambda parcel: accepted(parcel, stage.clock.now(), f"id-{parcel.contact_id}")
     stage.deliver(events=[stage.told(ann, "joined"), stage.told(bob, "joined")])
     assert stage.states(bob) == {"letter": "sent"} and stage.states(ann) == {"letter": "submitted"}
-    assert all(limits.in_flight == 0 for limits in stage.world.limits.values())
+    assert all(limits.in_flight == 0 for limits in stage.world.traffic.limits.values())
     stage.passes("2m")
     assert stage.states(ann) == {"letter": "unknown"}
 
@@ -286,7 +286,7 @@ def test_a_run_that_no_tick_can_move_is_put_off_and_all_others_go_on(either, mon
     assert one.until_at == stage.run(ann).wake_at and one.defect.startswith(
         "KeyError at test_containment.py:"
     )
-    assert all(limits.in_flight == 0 for limits in stage.world.limits.values())
+    assert all(limits.in_flight == 0 for limits in stage.world.traffic.limits.values())
     taken = stage.deliver(events=[stage.told(others[0], "bought")])
     assert taken.result() == [None]
     monkeypatch.undo()
@@ -318,7 +318,7 @@ def test_what_is_told_of_a_run_that_cannot_be_moved_counts(either, monkeypatch, 
     no = stage.deliver(arrivals=[Arrival(ann, run.id, 0, Kind.UNSUBSCRIBED.value, "u1", now)])
     assert no.exception() is None and not entries(stage)
     stage.event(ann, "left")
-    assert not stage.world.resting, "launches go on, though it is put off once more"
+    assert not stage.world.work.resting, "launches go on, though it is put off once more"
     monkeypatch.undo()
     facts = {row[1] for row in stage.rows("facts_of_run", contact_id=ann, run_id=run.id)}
     assert facts >= {Kind.REJECTED.value, Kind.CLICKED.value, Kind.UNSUBSCRIBED.value}
@@ -407,13 +407,13 @@ def test_a_part_of_the_work_that_fails_rests_and_people_are_written_to(db, monke
     monkeypatch.setattr(f"kaskad.engine.{place}", _fail)
     stage.passes("1d")
     assert stage.sent(ann) == ["letter", "sms"] and stage.engine.problem() is None
-    assert stage.world.rests(part, stage.clock.now()) and len(stage.world.resting) == 1
+    assert stage.world.work.rests(part, stage.clock.now()) and len(stage.world.work.resting) == 1
     assert [(one.what, one.defect[:20]) for one in resting(stage)] == [
         (part.name.lower(), "ZeroDivisionError at")
     ]
     monkeypatch.undo()
     stage.passes("1h")
-    assert not stage.world.rests(part, stage.clock.now())
+    assert not stage.world.work.rests(part, stage.clock.now())
 
 
 def test_a_run_whose_message_is_under_way_keeps_its_guard(either, monkeypatch):
@@ -432,7 +432,7 @@ def test_a_run_whose_message_is_under_way_keeps_its_guard(either, monkeypatch):
 
 def test_answers_that_are_noted_in_pieces_count_once_against_the_account(db, monkeypatch):
     stage, people = started(db, 3)
-    breaker = stage.world.limits[stage.world.accounts_by_name["email"].id].breaker
+    breaker = stage.world.traffic.limits[stage.world.accounts.by_name["email"].id].breaker
     people = [stage.person(f"q{n}") for n in range(3)]
     stage.answer = lambda parcel: None
     for who in people:
@@ -471,7 +471,7 @@ def test_a_run_that_cannot_be_counted_is_left_out_and_all_others_are_counted(eit
     monkeypatch.setattr(counting, "alike", alike)
     stage.engine._counting._next_s = 0.0
     stage.works()
-    assert stage.engine.problem() is None and not stage.world.resting
+    assert stage.engine.problem() is None and not stage.world.work.resting
     assert counted(stage) == {who for who in people if who != ann}
     assert [(one.contact_id, one.what) for one in resting(stage)] == [(ann, "counting")]
     monkeypatch.setattr(counting, "alike", real)

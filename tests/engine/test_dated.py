@@ -58,7 +58,7 @@ def test_everybody_is_met_at_nine_by_their_own_clock_once_a_year(either, monkeyp
     assert stage.sent(sue) == []
     text = stage.parcels[0].outgoing.text
     assert stage.parcels[0].contact_id == who["bob"] and text == "42 on 2027-05-17"
-    assert {reason for _, reason in stage.world.refusals} == {"trigger condition"}
+    assert {reason for _, reason in stage.world.work.refusals} == {"trigger condition"}
 
 
 def test_what_a_stop_has_missed_is_made_up_within_the_lateness(db):

@@ -33,7 +33,7 @@ def test_a_message_whose_account_is_deleted_meanwhile_does_not_stop_the_engine(d
     stage.answer = lambda parcel: None
     stage.event(ann, "joined")
     gone = stage.parcels[0].account_id
-    stage.world.set_accounts([a for a in stage.world.accounts.values() if a.id != gone])
+    stage.world.accounts.replace([a for a in stage.world.accounts.values() if a.id != gone])
     stage.engine.take_results([refused(stage.parcels[0], stage.clock.now(), Reason.AUTH)])
     stage.works()
     assert stage.states(ann)["letter"] == "queued"
@@ -66,7 +66,7 @@ def test_runs_that_a_failing_change_has_noted_as_due_are_noted_anew(db):
     stage.cascade(CASCADE)
     ann = stage.person("ann")
     stage.event(ann, "joined")
-    noted, runs = stage.world.noted, [(ann, stage.runs(ann)[0].id)]
+    noted, runs = stage.world.work.noted, [(ann, stage.runs(ann)[0].id)]
     assert noted is not None
 
     def merges(tx):

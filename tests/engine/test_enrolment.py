@@ -40,7 +40,8 @@ def entered(db, rule=""):
 def test_a_second_event_while_the_run_is_live_is_passed_over(either):
     stage, ann = entered(either)
     stage.event(ann, "left", cart_id=2)
-    assert len(stage.runs(ann)) == 1 and stage.world.refusals[stage.run(ann).cascade_id, "already in"] == 1
+    refused = stage.world.work.refusals[stage.run(ann).cascade_id, "already in"]
+    assert len(stage.runs(ann)) == 1 and refused == 1
 
 
 def test_after_the_end_the_cooldown_counts_from_the_end(either):
@@ -85,7 +86,7 @@ def test_restarts_in_one_tick_leave_the_last_run_and_nobody_else_waits(either):
     assert not any(stage.deliver(events=told).result(0))
     assert outcomes(stage, ann) == ["superseded", "superseded", None]
     assert outcomes(stage, bob) == ["superseded", None]
-    assert stage.world.refusals[stage.run(ann).cascade_id, "same key"] == 1
+    assert stage.world.work.refusals[stage.run(ann).cascade_id, "same key"] == 1
     assert stage.sent(ann) == ["sms", "sms"] and stage.sent(bob) == ["sms"], (
         "who was ended at once gets nothing"
     )

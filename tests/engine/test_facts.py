@@ -48,7 +48,7 @@ def test_a_receipt_for_an_unknown_id_waits_for_the_answer_that_names_it(either):
     held = []
     stage.answer = lambda parcel: held.append(parcel)
     stage.cascade(HEAD + STEPS)
-    able = stage.world.capabilities
+    able = stage.world.accounts.capabilities
     able.update({number: replace(own, echoes_reference=False) for number, own in able.items()})
     ann = stage.person("ann")
     stage.event(ann, "left", cart_id=1)
@@ -67,7 +67,7 @@ def test_who_reads_a_message_has_read_those_before_it(either):
     held = []
     stage.answer = lambda parcel: held.append(parcel)
     stage.cascade(HEAD + STEPS)
-    able = stage.world.capabilities
+    able = stage.world.accounts.capabilities
     able.update({number: replace(own, echoes_reference=False) for number, own in able.items()})
     ann, bob = stage.person("ann"), stage.person("bob")
     stage.event(ann, "left", cart_id=1)

@@ -76,7 +76,7 @@ def played(path):
         cascades.launch(tx, cascades.cascade(tx, everybody).version_id, None, 0, stage.clock.now())
     stage.passes("P2D")
     found = [rows(db, f"SELECT {columns} ORDER BY 1, 2, 3") for columns in LEFT]
-    found.append(dict(stage.world.refusals))
+    found.append(dict(stage.world.work.refusals))
     db.close()
     return found
 

@@ -16,7 +16,7 @@ from kaskad.domain.terms import Kind
 from kaskad.engine import announce
 from kaskad.engine.outbox import EventType
 from kaskad.engine.trial import Trial
-from kaskad.engine.world import Part
+from kaskad.engine.work import Part
 from kaskad.store import set_aside, settings, webhooks
 from kaskad.store.guards import LONG_DAYS
 from kaskad.store.webhooks import Secret
@@ -294,7 +294,7 @@ def test_an_account_beyond_a_bound_is_held_whatever_cascade_it_was(stage):
     let_in(stage, "bad", 12, 12, after="1h")
     found = guards.watch(office)
     assert next((each.subject.account, each.stream.figure) for each in found) == ("email", Figure.BOUNCES)
-    assert stage.world.holds.held.keys() == {stage.world.accounts_by_name["email"].id}
+    assert stage.world.traffic.holds.held.keys() == {stage.world.accounts.by_name["email"].id}
     before = len(stage.parcels)
     let_in(stage, "held", 2, 0)
     assert len(stage.parcels) == before

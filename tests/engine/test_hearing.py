@@ -160,9 +160,9 @@ def test_a_centre_that_cannot_be_bound_is_told_and_that_it_works_again_too(db, w
     with smsc() as centre, desk(db, way) as running:
         centre.bind_status = 0x0E
         running.save(centre.port)
-        until(lambda: "refused the bind" in running.world.troubles.get("gate", ""))
+        until(lambda: "refused the bind" in running.world.traffic.troubles.get("gate", ""))
         centre.bind_status = 0
-        until(lambda: "gate" not in running.world.troubles)
+        until(lambda: "gate" not in running.world.traffic.troubles)
 
 
 def test_an_account_that_changes_binds_anew_and_one_that_is_disabled_leaves(db):
@@ -197,7 +197,7 @@ def test_a_thousand_over_a_session_that_is_cut_in_the_middle(db):
 
         centre.answer = answer
         running.joins(ids)
-        until(lambda: len(centre.got) == count and not running.world.under_way[1], 60)
+        until(lambda: len(centre.got) == count and not running.world.traffic.under_way[1], 60)
         numbers = [message.dest.value for message in centre.got]
         assert len(centre.binds) == 2 and len(set(numbers)) == count  # none twice, none lost
         assert running.kinds(ids) == {Kind.UNKNOWN: window}

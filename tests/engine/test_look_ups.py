@@ -222,7 +222,7 @@ def test_a_deleted_account_is_not_asked(desk: Desk, service: Service) -> None:
     until(lambda: left(desk) is not None)
     desk.engine.write(lambda tx: accounts.delete(tx, VAULT, "sms", wall_ms())).result(30)
     desk.engine.reload()
-    desk.world.capabilities[2] = Twilio.capabilities  # another account keeps the asking alive
+    desk.world.accounts.capabilities[2] = Twilio.capabilities  # another account keeps the asking alive
     desk.asking.start()
     until(lambda: left(desk) is None)
     assert service.asked == 0

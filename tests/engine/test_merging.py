@@ -82,7 +82,7 @@ def test_what_is_set_aside_about_either_hinders_no_merge_and_counts_when_it_is_a
 
     def put(tx):
         set_aside.keep(tx, [row], "KeyError at inbox.py:7", now)
-        stage.world.entries_set_aside = set_aside.count(tx)
+        stage.world.work.entries_set_aside = set_aside.count(tx)
 
     stage.engine.write(put)
     stage.works()

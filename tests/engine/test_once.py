@@ -452,11 +452,11 @@ def test_what_was_refused_before_its_account_counted_as_down_goes_by_the_backup_
 def test_an_account_that_somebody_mends_is_tried_at_once(db):
     stage = Stage(db)
     failing_beside_a_backup(stage, Reason.AUTH)
-    first = stage.world.accounts_by_name["sms"].id
+    first = stage.world.accounts.by_name["sms"].id
     for number in range(30):
         stage.event(stage.person(f"p{number}"), "left", cart_id=1)
         stage.passes("2m")
-    assert stage.world.limits[first].next_at(stage.clock.now()) is not None
+    assert stage.world.traffic.limits[first].next_at(stage.clock.now()) is not None
     stage.account(Channel.SMS, "sms", secrets={"secret": "another-secret-0123456789"})
     stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
     for name in ("ann", "bob"):

@@ -189,7 +189,7 @@ def test_a_reply_to_a_message_belongs_to_it_and_any_other_to_the_last(desk: Desk
 
 def test_an_opt_in_goes_all_the_way(desk: Desk, bot: BotApi) -> None:
     ann = desk.person("ann")
-    account = desk.world.accounts_by_name["chat"]
+    account = desk.world.accounts.by_name["chat"]
     link = desk.engine.write(lambda tx: make_link(tx, account, ann, desk.world.clock.now())).result(30)
     bot.says(CHAT, "/start " + link.partition("=")[2])
     until(lambda: bot.texts(CHAT) == [WORDS["done"][1]])

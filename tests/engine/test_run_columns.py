@@ -114,7 +114,7 @@ def counted_anew(stage: Stage, contact_id: int, value: int) -> Callable[[Transac
     def change(tx: Transaction) -> None:
         tx.script(f"UPDATE runs SET value = {value} WHERE contact_id = {contact_id} AND id = {run.id};")
         courses.due(tx, [(contact_id, run.id)])
-        assert counting.count(tx, 100, noted=stage.engine.world.noted) == 1
+        assert counting.count(tx, 100, noted=stage.engine.world.work.noted) == 1
 
     return change
 

@@ -54,7 +54,7 @@ def test_a_defect_sets_one_run_aside_for_an_hour_and_stops_nobody_else(either, m
         f"run_{ann}_{run.id}"
     ]
     assert "ann@" not in str(logs) + str(why)
-    assert all(limits.in_flight == 0 for limits in stage.world.limits.values())
+    assert all(limits.in_flight == 0 for limits in stage.world.traffic.limits.values())
     stage.passes("59m")
     assert stage.sent(ann) == []
     monkeypatch.undo()

@@ -59,7 +59,7 @@ def test_a_probe_that_a_rolled_back_tick_took_is_free_again(db):
     stage = Stage(db)
     stage.cascade(CASCADE.format("service"))
     ann = stage.person("ann")
-    stage.world.limits[stage.world.accounts_by_name["email"].id].breaker.trip(stage.clock.now())
+    stage.world.traffic.limits[stage.world.accounts.by_name["email"].id].breaker.trip(stage.clock.now())
     stage.clock.at += HOUR
     broken = [Conflict("another process was quicker")]
 
@@ -147,7 +147,7 @@ def test_who_waits_for_an_account_is_told_by_the_first_of_all_lanes(either):
     for number, lane in enumerate(("service", "service", "transactional", "advertising")):
         stage.event(stage.person(f"p{number}"), lane)
         stage.clock.at += 1_000
-    account_id = stage.world.accounts_by_name["email"].id
+    account_id = stage.world.accounts.by_name["email"].id
     assert [tuple(row) for row in stage.rows("queued_accounts")] == [(account_id, began + 1_000)]
     after = [
         stage.rows("next_queued", account_id=account_id, now=began + ms)[0][0] for ms in (0, 1_000, 3_000)

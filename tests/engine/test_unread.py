@@ -115,7 +115,7 @@ def test_a_message_that_waited_for_its_account_waits_on(either):
     stage.cascade(FIRST)
     stage.answer = lambda parcel: None  # and takes none besides
     people = [stage.person(f"p{n}") for n in range(2)]
-    stage.world.limits[1].change(1, 1e6, 1)
+    stage.world.traffic.limits[1].change(1, 1e6, 1)
     for who in people:
         stage.event(who, "joined")
     damage(stage, "later")

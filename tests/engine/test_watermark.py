@@ -43,7 +43,7 @@ def told(stage, until, kind=Kind.READ, address=ANN, account="facebook_messenger"
     """The service says that everything until then was read."""
     report = UpTo(channel=Channel.FACEBOOK_MESSENGER, address=address, kind=kind, until=until, raw=b"{}")
     ingest = Ingest(stage.engine, stage.db, real_time=real_time)
-    ingest.receipts(stage.world.accounts_by_name[account], [report], {}, b"{}", None)
+    ingest.receipts(stage.world.accounts.by_name[account], [report], {}, b"{}", None)
     stage.works()
 
 

@@ -227,7 +227,7 @@ class Stage:
     def _is_counted(self) -> None:
         """Whatever changes a run lets it be counted anew: what reports count is what the rows say now."""
         with self.db.write() as tx:
-            while counting.count(tx, 10_000, noted=self.engine.world.noted):
+            while counting.count(tx, 10_000, noted=self.engine.world.work.noted):
                 pass
             for key, one in courses.stand(tx, _some(tx), {}).items():
                 assert one.counted == one.entry, f"the run {key} has changed, and was not to be counted anew"

@@ -291,7 +291,7 @@ def test_scenario_10_one_confirmation_at_most(db):
         told = Inbound(
             channel=Channel.SMS, address="+77010000001", kind=Kind.REPLIED, text=text, event=str(event)
         )
-        kept = ingest.receipts(stage.world.accounts_by_name["sms"], [told], {}, b"{}", None)
+        kept = ingest.receipts(stage.world.accounts.by_name["sms"], [told], {}, b"{}", None)
         stage.works()
         assert kept.done()
         stage.passes("3m")

@@ -60,7 +60,7 @@ def test_scenario_15_one_cart_triggers_three_events(db, ticks):
     stage.event(ann, "bought", cart_id=1)
     stage.passes("P2D")
     stage.event(ann, "left", cart_id=2, url=URL)
-    assert len(stage.runs(ann)) == 1 and stage.world.refusals[1, "cooldown"] == 1
+    assert len(stage.runs(ann)) == 1 and stage.world.work.refusals[1, "cooldown"] == 1
     stage.passes("P6D")
     stage.event(ann, "left", cart_id=3, url=URL)
     assert len(stage.runs(ann)) == 2
@@ -400,7 +400,7 @@ def test_scenario_24_a_limit_of_the_person_at_the_provider_is_not_tried_again(db
     stage.deliver(events=[stage.told(p, "left", cart_id=p, url=URL) for p in people])
     for person in people:
         assert stage.sent(person) == (["chat", "sms"] if person % 3 == 0 else ["chat"])
-    assert not stage.world.down_since, "the provider works"
+    assert not stage.world.traffic.down_since, "the provider works"
 
 
 def test_scenario_25_erasure_cancels_the_run_and_the_address_stays_suppressed(db):

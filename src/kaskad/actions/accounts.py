@@ -249,15 +249,17 @@ def _shown(
 ) -> Shown:
     world = office.engine.world
     url = f"{office.base_url}/hooks/{account.name}" if office.base_url else ""
-    limits = world.limits.get(account.id)
+    limits = world.traffic.limits.get(account.id)
     breaker, open_until = "", None
     if limits is not None and world.options.moves:
         open_until = limits.breaker.open_until
         breaker = "closed" if open_until is None else "probing" if limits.breaker.probing else "open"
     if held is not None:
         breaker, open_until = "held", None
-    trouble = world.troubles.get(account.name, "")
-    under_way = limits.in_flight if limits and account.id in world.desks else world.under_way[account.id]
+    trouble = world.traffic.troubles.get(account.name, "")
+    under_way = world.traffic.under_way[account.id]
+    if limits and account.id in world.accounts.desks:
+        under_way = limits.in_flight
     doing = Doing(queued, under_way, breaker, open_until, trouble, failed, last, held)
     return Shown(account, url, doing)
 

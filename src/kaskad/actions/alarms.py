@@ -47,7 +47,7 @@ FAILED = 3  # attempts: for so long, some minutes, a subscriber may be away
 def alarms(office: Office) -> list[Alarm]:
     """Return what is wrong now, the worst first; an empty list where all is well."""
     found = [Alarm("engine", detail=office.engine.problem() or "")] if office.engine.problem() else []
-    if office.engine.world.old_inbox:
+    if office.engine.world.work.old_inbox:
         found.append(Alarm("inbox"))
     if entries := set_aside.count(office):
         found.append(Alarm("set_aside", str(entries)))

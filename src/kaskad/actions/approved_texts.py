@@ -92,10 +92,10 @@ def wrong_texts(tx: Transaction, cascade: Cascade, accounts: Sequence[Account]) 
 
 
 def _account(office: Office, name: str) -> Account:
-    account = office.engine.world.accounts_by_name.get(name)
+    account = office.engine.world.accounts.by_name.get(name)
     if account is None:
         raise NotFound(worded("There is no account %(name)r: `kaskad account list` shows them.", name=name))
-    if not office.engine.world.capabilities[account.id].approved:
+    if not office.engine.world.accounts.capabilities[account.id].approved:
         raise Invalid([worded("The service of account %(name)r approves no texts.", name=name)])
     return account
 

@@ -49,7 +49,7 @@ class Casting:
         self._listed = [  # channels on which a price may hang on the number
             ADDRESS_CHANNEL.get(channel.code, channel.code)
             for channel in channels
-            for account in office.engine.world.by_channel.get(channel.code, ())
+            for account in office.engine.world.accounts.by_channel.get(channel.code, ())
             if account.id in office.engine.world.money.price_lists
         ]
 
@@ -62,7 +62,7 @@ class Casting:
             for first in range(0, len(ids), _PIECE):
                 runs = [self._run(contact_id) for contact_id in ids[first : first + _PIECE]]
                 entering = [(self._version, run) for run in runs]
-                seen = look(tx, entering, self._now, world.window_channels, world.picky)
+                seen = look(tx, entering, self._now, world.accounts)
                 desk = Desk(tx, world, self._now)
                 desk.see(seen)
                 places += self._placed(seen, desk, runs)

@@ -190,8 +190,7 @@ class Asker:
         passed = [Counter[str]() for _ in self._cascade.steps]
         with self._office.read() as tx:
             version, runs = self._ready(ids)
-            seen = look(tx, [(version, run) for run in runs], self._now, self._world.window_channels,
-                        self._world.picky)  # fmt: skip
+            seen = look(tx, [(version, run) for run in runs], self._now, self._world.accounts)
             desk = Desk(tx, self._world, self._now)
             desk.see(seen)
             for run in runs:
@@ -224,7 +223,7 @@ class Asker:
 
     def carried(self, step: Step) -> bool:
         """Say whether an account is set up that could send the step, on any of its channels."""
-        there = (self._world.by_channel.get(channel.code, ()) for channel in step.channels)
+        there = (self._world.accounts.by_channel.get(channel.code, ()) for channel in step.channels)
         return any(step.account in ("", account.name) for accounts in there for account in accounts)
 
     def changes(self, step: Step) -> bool:
@@ -285,9 +284,9 @@ class Asker:
 
     def _usual(self, step: Step) -> tuple[Ask, Cost | None]:
         channel = step.channels[0]
-        accounts = self._world.by_channel.get(channel.code, [])
+        accounts = self._world.accounts.by_channel.get(channel.code, [])
         account = next((one for one in accounts if step.account in ("", one.name)), None)
-        by_name = account is not None and self._world.capabilities[account.id].approved
+        by_name = account is not None and self._world.accounts.capabilities[account.id].approved
         return self._asking(step, channel, account, self._usual_number(channel), by_name, self._home)
 
     def cost_of(self, step: Step, channel: Channel, answers: Answers) -> Cost | None:
@@ -372,7 +371,7 @@ class Asker:
         """Return what messages cost on average from now on; None: nothing tells it."""
         tariff = Tariff(account, self._world.money.price_lists.get(account.id))
         approved = step.content.approved if by_name else None
-        category = category_of(self._world.approved.get(account.id, {}), approved)
+        category = category_of(self._world.accounts.approved.get(account.id, {}), approved)
         parts = self._mean_parts(step) if channel is Channel.SMS else 1.0
         low, share = int(parts), parts - int(parts)
         turns: list[tuple[int, float]] = []

@@ -290,7 +290,7 @@ def link_url_of(office: Office, template: str) -> str:
 
 def account_of(office: Office, channel: Channel, name: str) -> Account | None:
     """Return the account of that name that sends on a channel, for "" the first one; None: there is none."""
-    accounts = office.engine.world.by_channel.get(channel.code, [])
+    accounts = office.engine.world.accounts.by_channel.get(channel.code, [])
     return next((one for one in accounts if name in ("", one.name)), None)
 
 
@@ -303,7 +303,7 @@ def _price(
     if account is None:
         return -1, "", ""
     tariff = Tariff(account, office.engine.world.money.price_lists.get(account.id))
-    category = category_of(office.engine.world.approved.get(account.id, {}), approved)
+    category = category_of(office.engine.world.accounts.approved.get(account.id, {}), approved)
     mean = tariff.mean(to, message_class, category, parts, office.now())
     if mean is None:
         return -1, "", ""

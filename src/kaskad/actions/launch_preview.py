@@ -96,7 +96,7 @@ def _steps(
 ) -> tuple[StepPreview, ...]:  # fmt: skip
     world = office.engine.world
     desk = Desk(tx, world, now)
-    seen = look(tx, [(version, run) for run in runs], now, world.window_channels, world.picky)
+    seen = look(tx, [(version, run) for run in runs], now, world.accounts)
     desk.see(structs.replace(seen, properties={(run.contact_id, run.id): {} for run in runs}))
     answers = [(run, desk.answers(version, run, {})) for run in runs]
     found = []

@@ -162,7 +162,7 @@ def _costs(office: Office, step: Step, own: Sequence[Learnt]) -> dict[int, float
         return {}
     found = {}
     for channel in step.channels:
-        accounts = office.engine.world.by_channel.get(channel.code, [])
+        accounts = office.engine.world.accounts.by_channel.get(channel.code, [])
         prices = [one.price for one in accounts if one.price]
         currencies = {price.currency for price in prices}
         if len(currencies) != 1:  # of what was paid nobody knows in which

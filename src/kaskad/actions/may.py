@@ -137,7 +137,7 @@ def _answers(
 ) -> Answers:
     """Return what the last look would read about the contact now."""
     world = office.engine.world
-    seen = look(tx, [(version, run)], now, world.window_channels, world.picky)
+    seen = look(tx, [(version, run)], now, world.accounts)
     desk = Desk(tx, world, now)
     desk.see(structs.replace(seen, properties={(run.contact_id, run.id): trigger}))
     return desk.answers(version, run, {})

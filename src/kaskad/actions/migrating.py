@@ -110,7 +110,7 @@ def _piece(
         else [run for found in of.values() for run in found if (run.contact_id, run.id) in set(keys)]
     )
     live = [run for run in runs if run.outcome is None and run.version_id != target.id]
-    passages, _ = run_store.passages(tx, live, world.retriable, world.versions.plain)
+    passages, _ = run_store.passages(tx, live, world.accounts.retriable, world.versions.plain)
     for run in live:
         version = world.versions[run.version_id]
         old = version.cascade

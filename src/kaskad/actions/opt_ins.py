@@ -34,7 +34,7 @@ class Link(Struct, frozen=True):
 
 def make(office: Office, who: str, wanted: Wanted) -> Link:
     """Make a link for a contact; raises NotFound for the contact, Invalid for the account."""
-    account = office.engine.world.accounts_by_name.get(wanted.account)
+    account = office.engine.world.accounts.by_name.get(wanted.account)
     if account is None:
         told = worded(
             "There is no account %(account)r: `kaskad account list` shows them.", account=wanted.account

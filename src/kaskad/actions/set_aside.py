@@ -42,7 +42,7 @@ def retry(office: Office, number: int = 0) -> int:
         found = store.retry(tx, number)
         if number and not found:
             raise _none(number)
-        office.engine.world.entries_set_aside = store.count(tx)
+        office.engine.world.work.entries_set_aside = store.count(tx)
         return found
 
     return office.write(change)
@@ -54,7 +54,7 @@ def drop(office: Office, number: int) -> None:
     def change(tx: Transaction) -> None:
         if not store.drop(tx, number):
             raise _none(number)
-        office.engine.world.entries_set_aside = store.count(tx)
+        office.engine.world.work.entries_set_aside = store.count(tx)
 
     office.write(change)
 

@@ -236,7 +236,7 @@ def _limits(office: Office, cascade: Cascade) -> dict[Channel, float]:
     """Return how many messages a second the accounts of each channel take together."""
     found: dict[Channel, float] = {}
     for channel in {channel for step in cascade.steps for channel in step.channels}:
-        for account in office.engine.world.by_channel.get(channel.code, ()):
+        for account in office.engine.world.accounts.by_channel.get(channel.code, ()):
             service = provider(account.provider)
             if account.enabled and not service.own:
                 found[channel] = found.get(channel, 0.0) + limits_of(account, service.capabilities).per_second
@@ -248,16 +248,16 @@ def _repeats(office: Office) -> set[int]:
     world = office.engine.world
     return {
         channel
-        for channel, accounts in world.by_channel.items()
-        if accounts and all(account.id in world.retriable for account in accounts)
+        for channel, accounts in world.accounts.by_channel.items()
+        if accounts and all(account.id in world.accounts.retriable for account in accounts)
     }
 
 
 def _desk(office: Office) -> DeskPlan | None:
     """Return what the own desks can do, all together as the first of them; None: others call too."""
     world = office.engine.world
-    accounts = world.by_channel.get(Channel.AGENT_CALL.code, [])
-    plans = [world.desks[account.id] for account in accounts if account.id in world.desks]
+    accounts = world.accounts.by_channel.get(Channel.AGENT_CALL.code, [])
+    plans = [world.accounts.desks[account.id] for account in accounts if account.id in world.accounts.desks]
     if not plans or len(plans) < len(accounts):
         return None
     return structs.replace(

@@ -120,7 +120,7 @@ class Check:
         self._fallback = compiled[""]
         names = frozenset[str]().union(*(one.variables for one in self._by_language.values()))
         self._trigger, self._made_up = completed(trigger, sorted(names))
-        accounts = office.engine.world.by_channel.get(channel.code, [])
+        accounts = office.engine.world.accounts.by_channel.get(channel.code, [])
         self._account = next((one for one in accounts if account in ("", one.name)), None)
         self._tariff = None
         if self._account is not None:

@@ -251,7 +251,7 @@ def _outgoing(
         subject = MARKS.get(filled.language, MARKS["en"]) + subject
     approved = words.approved
     if approved is not None:
-        known = world.approved.get(account.id, {}).get((approved.name, approved.language))
+        known = world.accounts.approved.get(account.id, {}).get((approved.name, approved.language))
         approved = approved_filled(approved, known)[0]
     return Outgoing(
         reference=office.signer.reference(*NOBODY, account.id),
@@ -268,7 +268,7 @@ def _outgoing(
         keys=keys,
         buttons=words.buttons,
         media=words.media,
-        status_url=world.status_urls.get(account.id, ""),
+        status_url=world.accounts.status_urls.get(account.id, ""),
         unsubscribe_url=work.leaves if office.base_url else "",
         contact_name=str(work.person.attributes.get("name", "")),
         language=work.person.language,

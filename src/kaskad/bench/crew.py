@@ -149,7 +149,7 @@ class Here:
     def _count_rest(self) -> None:
         """Let the engine count now what it would soon: that belongs to what a contact costs."""
         world = self._engine.world
-        now, noted = world.clock.now(), world.noted
+        now, noted = world.clock.now(), world.work.noted
         while (
             not self._engine.problem()
             and self._engine.write(lambda tx: count(tx, ROUND, now, noted)).result()

@@ -152,7 +152,7 @@ def _carry(db: Database, vault: Vault, version_id: int, place: Place) -> None:
                 raise Unavailable(engine.problem() or "the first messages did not go")
             time.sleep(0.1)
         time.sleep(0.5)  # for the last receipts
-        while engine.write(lambda tx: count(tx, ROUND, clock.now(), engine.world.noted)).result():
+        while engine.write(lambda tx: count(tx, ROUND, clock.now(), engine.world.work.noted)).result():
             pass
     finally:
         engine.stop()

@@ -223,9 +223,9 @@ def _bring_in(
     imported = import_people(engine, service.vault, file.people)
     version = activate(engine, cascade, source)
     screen.brought_in(service, cascade, version, file, imported.new, path)
-    refused = sum(engine.world.refusals.values())
+    refused = sum(engine.world.work.refusals.values())
     entered = let_enter(engine, service.db, version, cascade, file.people, imported.contact_ids)
-    screen.entered(entered, sum(engine.world.refusals.values()) - refused)
+    screen.entered(entered, sum(engine.world.work.refusals.values()) - refused)
     return version
 
 
@@ -259,7 +259,7 @@ def _report(service: Service, version: VersionRow, cascade: Cascade) -> tuple[Re
     from kaskad.analytics.reach import report, trips
     from kaskad.engine.counting import count
 
-    noted = service.engine.world.noted
+    noted = service.engine.world.work.noted
     while service.engine.write(lambda tx: count(tx, COUNTED, noted=noted)).result():
         pass
     with service.db.read() as tx:

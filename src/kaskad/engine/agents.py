@@ -143,7 +143,7 @@ def close(
             world.outbox.task_closed(tx, key, now, disposition.value, agent)
     else:
         again_at = call_back_at if back else now + AGAIN_AFTER_MS[misses - 1]
-        plan = world.desks.get(task.account_id)
+        plan = world.accounts.desks.get(task.account_id)
         due_at = max(task.due_at, plan.due_at(again_at) if plan else again_at + task.sla_ms)
         _reopen(tx, task, again_at, due_at, misses, disposition, call_back_at)
         _extend(tx, task, due_at)

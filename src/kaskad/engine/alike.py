@@ -28,7 +28,8 @@ from kaskad.engine.handover import Writer
 from kaskad.engine.inbox import News
 from kaskad.engine.look import Desk, properties_of, touches_of, touches_since
 from kaskad.engine.parcel import Parcel
-from kaskad.engine.world import Handed, World
+from kaskad.engine.work import Handed
+from kaskad.engine.world import World
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
@@ -145,7 +146,7 @@ class Alike:
         step was refused just now.
         """
         self._told, self._untried, self._refused = told, untried, refused
-        if self._world.conflicts:
+        if self._world.work.conflicts:
             self.rest, self.others = list(due), list(others)  # the long way knows what else there is of a run
             return
         self._runs = (*due, *others)
@@ -196,7 +197,7 @@ class Alike:
         plan, run, now = claim.plan, claim.run, self._now
         version, send = plan.standing.version, plan.send
         key = run.contact_id, run.id
-        self._world.has_queued(send.account_id, now)
+        self._world.traffic.has_queued(send.account_id, now)
         if self._untried.get(key) == send.account_id:
             return
         changes = self._changes
@@ -311,9 +312,9 @@ class Alike:
             return None
         if decision.send is None or not is_shared(decision):
             return None
-        if decision.send.account_id in self._world.windows:
+        if decision.send.account_id in self._world.accounts.windows:
             return None  # who has written when, the long way asks
-        if channel in self._world.picky:
+        if channel in self._world.accounts.picky:
             return None  # and which account takes whose address
         free = free_below(place.version, place.enters)
         return _Plan(place, decision, decision.send, answers, free, {}, {}, [])
@@ -333,12 +334,12 @@ class Alike:
         wanted: Counter[int] = Counter()
         for plan in plans:
             wanted[plan.send.account_id] += len(plan.takes)
-        free = self._world.free
+        free = self._world.traffic.free
         return all(free(account_id, self._now) >= count + others for account_id, count in wanted.items())
 
     def _hand_over(self, plan: _Plan) -> None:
         """Write the messages of those who are alike, and note all that they change."""
-        granted = self._world.limits[plan.send.account_id].grant(self._now, len(plan.takes))
+        granted = self._world.traffic.limits[plan.send.account_id].grant(self._now, len(plan.takes))
         self.rest += [run for run, _ in plan.takes[granted:]]
         self._write_granted(plan, plan.takes[:granted])
 
@@ -350,7 +351,7 @@ class Alike:
             properties = properties_of(self._tx, [run for run, _ in takes])
         before = len(self.parcels)
         spent = self._write(plan, takes, properties) if takes else 0
-        self._world.limits[send.account_id].give_back(len(takes) - (len(self.parcels) - before))
+        self._world.traffic.limits[send.account_id].give_back(len(takes) - (len(self.parcels) - before))
         if spent:
             self._changes.sums.hold(version.cascade_id, send.account_id, self._now, spent)
 
@@ -368,7 +369,7 @@ class Alike:
         guard_at, spent = now + world.options.submit_guard_ms, 0
         changes, parcels, write = self._changes, self.parcels, self._writer.page(version, send).write
         submits, messages, bodies = changes.submits, changes.new_messages, changes.new_bodies
-        handed = world.handed
+        handed = world.work.handed
         queued, at_once = plan.standing.phase == Phase.QUEUED, plan.standing.at_once
         of_run: dict[str, int] = {}
         scope: dict[str, Any] = {"contact": {}, "trigger": {}, "run": of_run}  # filled anew for each message

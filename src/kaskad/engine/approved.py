@@ -86,7 +86,7 @@ def asked(account: Account, now: int) -> list[ServiceTemplate]:
 def keep(tx: Transaction, world: World, account: Account, listed: Sequence[ServiceTemplate]) -> None:
     """Keep what the service lists for the account, and for those that share its texts."""
     texts.keep(tx, sharers(world, account), listed, world.clock.now())
-    world.approved = texts.load(tx)
+    world.accounts.approved = texts.load(tx)
 
 
 class News:
@@ -104,7 +104,7 @@ class News:
                             language=one.language, state=one.state, why=one.detail)  # fmt: skip
             if not known:  # a new text: the next look at the list brings the rest of it
                 log.info("news of a text that is not listed here", account=self._account.name, text=one.name)
-        world.approved = texts.load(tx)
+        world.accounts.approved = texts.load(tx)
         return []
 
 

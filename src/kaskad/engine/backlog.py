@@ -63,7 +63,7 @@ class Backlog:
 
         `ahead` are those who have been queued: they have waited as long, and take their slots first.
         """
-        limit, overdue = world.due_limit, now - world.options.wait_unwritten_ms
+        limit, overdue = world.work.due_limit, now - world.options.wait_unwritten_ms
         if not self._lines:
             due = run_store.claim_due(tx, now, limit)
             kept = self._leave(world, due, ahead, now, overdue)
@@ -95,9 +95,9 @@ class Backlog:
 
     def _places(self, world: World, now: int) -> list[int]:
         """Return the places whose runs stand in line; the lines of accounts that take no more go."""
-        available = world.available(now, 0)
+        available, limits = world.traffic.available(now, 0), world.traffic.limits
         for key, line in [*self._lines.items()]:
-            if _carrier(world, available, line.channel) != key[0] or not world.limits[key[0]].flows(now):
+            if _carrier(world, available, line.channel) != key[0] or not limits[key[0]].flows(now):
                 del self._lines[key]
         return [place for line in self._lines.values() for place in sorted(line.places)]
 
@@ -108,12 +108,12 @@ class Backlog:
 
         Lines that have come to an end go. Most of a tick is theirs, in equal parts by account.
         """
-        part = max(1, round(_SERVED * world.due_limit / len(self.accounts())))
+        part = max(1, round(_SERVED * world.work.due_limit / len(self.accounts())))
         served: list[Run] = []
         waits = False
         taken: dict[int, int] = defaultdict(int)
         for (account_id, lane), line in sorted(self._lines.items()):
-            free = world.free(account_id, now) - taken[account_id]
+            free = world.traffic.free(account_id, now) - taken[account_id]
             free -= sum(1 for each, best in ahead if each == account_id and best <= lane)
             room = min(free, part - taken[account_id])
             waits = waits or room < free
@@ -138,7 +138,7 @@ class Backlog:
             return [*due]
         left: set[int] = set()
         for account_id, channel, lanes in self._wishes(world, due, now, overdue):
-            room = world.free(account_id, now)
+            room = world.traffic.free(account_id, now)
             room -= sum(1 for each, _ in ahead if each == account_id)
             if sum(map(len, lanes.values())) - max(0, room) < least:
                 continue
@@ -156,14 +156,14 @@ class Backlog:
         places: dict[tuple[int, int, int], list[Run]] = defaultdict(list)
         for run in due:
             places[run.version_id, run.phase, run.step].append(run)
-        available = world.available(now, 0)
+        available = world.traffic.available(now, 0)
         found: dict[tuple[int, int], dict[int, list[Run]]] = defaultdict(dict)
         for key, runs in places.items():
             channel = world.versions.leads_to(*key)
             account_id = _carrier(world, available, channel or 0)
             if channel is None or not account_id:
                 continue
-            if world.limits[account_id].flows(now):
+            if world.traffic.limits[account_id].flows(now):
                 young = [run for run in runs if run.wake_at is not None and run.wake_at > overdue]
                 found[account_id, channel].setdefault(world.versions[key[0]].class_code, []).extend(young)
         for (account_id, channel), lanes in found.items():
@@ -181,7 +181,7 @@ class Backlog:
 
 def _carrier(world: World, available: Available, channel: int) -> int:
     """Return the account by which everybody on the channel is sent to; 0 where there is no such account."""
-    by_contact = channel in available.shared or channel in world.picky
+    by_contact = channel in available.shared or channel in world.accounts.picky
     return 0 if by_contact else available.firsts.get(channel, 0)
 
 

@@ -55,7 +55,8 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
         urlsplit(one.link_domain).netloc.lower().encode("idna") for one in policy.brands if one.link_domain
     )
     _note_services(tx)
-    world.set_accounts(to_send_by(kept) for kept in account_store.all_accounts(tx, vault))
+    changed = world.accounts.replace(to_send_by(kept) for kept in account_store.all_accounts(tx, vault))
+    world.traffic.follow_accounts(changed, world.clock.now())
     cascades = cascade_store.all_cascades(tx)
     versions, not_read = _versions(tx, world, cascades)
     new = [version for version in versions if version.id not in world.versions]
@@ -76,14 +77,13 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     world.set_sites(site_store.all_sites(tx, vault))
     _load_ranges(tx, world)
     world.seeds = frozenset(seeds.all_seeds(tx))
-    world.approved = texts.load(tx)
-    world.journals = _journals(world)
-    types = webhook_store.subscribed(tx).union(*world.journals.values())
+    world.accounts.approved = texts.load(tx)
+    types = webhook_store.subscribed(tx).union(*world.accounts.journals.values())
     world.outbox = Outbox(types) if types else None
-    world.set_holds(holds.load(tx))
+    world.traffic.set_holds(holds.load(tx))
     world.merges = world.merges or tx.one("any_merge") is not None
-    world.entries_set_aside = set_aside.count(tx)
-    world.queued = {row[0]: row[1] for row in tx.all("queued_accounts")}
+    world.work.entries_set_aside = set_aside.count(tx)
+    world.traffic.queued = {row[0]: row[1] for row in tx.all("queued_accounts")}
 
 
 def _versions(
@@ -133,16 +133,6 @@ def _note_services(tx: Transaction) -> None:
         tells = one.capabilities.tells if one else 0
         if tells != known:
             tx.run("put_account_tells", id=number, tells=tells)
-
-
-def _journals(world: World) -> dict[int, frozenset[str]]:
-    """Return by account what the journals of CRMs are to be told of."""
-    told = {
-        one.id: PROVIDERS[one.provider].journal_types(one)
-        for one in world.accounts.values()
-        if one.enabled and one.provider in PROVIDERS
-    }
-    return {number: kinds for number, kinds in told.items() if kinds}
 
 
 def _load_ranges(tx: Transaction, world: World) -> None:

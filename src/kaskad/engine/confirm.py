@@ -55,7 +55,7 @@ class Confirmation:
         """Return the answer to the person; None for nothing. Asked once, after the commit."""
         told = self._told
         key = (told.channel.code, told.address, keywords.is_stop(told.text))
-        if not self._text or not self._world.first_answer(key, now):
+        if not self._text or not self._world.work.first_answer(key, now):
             return None
         return Outgoing("", f"answer:{told.event}", told.channel, told.address, now, text=self._text)
 

@@ -23,7 +23,8 @@ from kaskad.engine.move import DEFECT_MS
 from kaskad.engine.parcel import Result
 from kaskad.engine.receive import Delivery
 from kaskad.engine.tick import Only
-from kaskad.engine.world import Part, World
+from kaskad.engine.work import Part
+from kaskad.engine.world import World
 from kaskad.log import get_logger
 from kaskad.store import set_aside
 from kaskad.store.db import Database, Row
@@ -89,7 +90,7 @@ class Containment:
         self._move(step, sorted(touched))
         if self._passes(step):
             return
-        failed_at = [(run.contact_id, run.id) for runs in self._world.moving for run in runs]
+        failed_at = [(run.contact_id, run.id) for runs in self._world.work.moving for run in runs]
         if self._move(step, failed_at):  # the next tick tells whether there are more of these
             return
         if self._count():
@@ -116,7 +117,7 @@ class Containment:
                 set_aside.rest(tx, key, now + DEFECT_MS, defect, part=Part.COUNTING.name.lower())
             stuck.append(key)
 
-        tried = () if self._world.rests(Part.COUNTING, now) else self._counting.tried
+        tried = () if self._world.work.rests(Part.COUNTING, now) else self._counting.tried
         self._sift(tried, attempt, aside)
         return bool(stuck)
 
@@ -125,14 +126,14 @@ class Containment:
 
         What is left: parts, and launches by their number.
         """
-        before, until = dict(self._world.resting), self._world.clock.now() + DEFECT_MS
-        self._world.resting |= dict.fromkeys(without, until)
+        before, until = dict(self._world.work.resting), self._world.clock.now() + DEFECT_MS
+        self._world.work.resting |= dict.fromkeys(without, until)
         try:
             step()
         except Exception as error:
             if not is_defect(error):
                 raise
-            self._world.resting = before
+            self._world.work.resting = before
             self._why = _defect_of(error)
             return False
         for what in without:
@@ -154,7 +155,7 @@ class Containment:
         def aside(one: Result, defect: str) -> None:
             log.error("an answer of a service could not be noted", defect=defect, step=one.step,
                       run=run_text(one.contact_id, one.run_id))  # fmt: skip
-            self._world.under_way.subtract(Counter([one.account_id]))
+            self._world.traffic.under_way.subtract(Counter([one.account_id]))
             del results[0]
 
         self._sift(list(results), attempt, aside)
@@ -168,7 +169,7 @@ class Containment:
                       kind=set_aside.kind_word(row[2]), defect=defect)  # fmt: skip
             with self._db.write() as tx:
                 set_aside.put(tx, row[0], defect, self._world.clock.now())
-                self._world.entries_set_aside = set_aside.count(tx)
+                self._world.work.entries_set_aside = set_aside.count(tx)
 
         self._sift(rows, lambda part: take(only=Only([row[0] for row in part])), aside)
 

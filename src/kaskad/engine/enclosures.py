@@ -28,7 +28,7 @@ class Enclosures:
 
     def __init__(self, tx: Transaction, world: World, account_id: int, now: int) -> None:
         self._tx, self._world, self._now = tx, world, now
-        self._able = world.capabilities[account_id].files
+        self._able = world.accounts.capabilities[account_id].files
         self._account = world.accounts[account_id].name
         self._known: dict[str, Kept | None] = {}
 

@@ -42,7 +42,8 @@ from kaskad.engine.receive import Delivery
 from kaskad.engine.reports import ENOUGH
 from kaskad.engine.tick import Only, Ticked, tick
 from kaskad.engine.versions import StaleCatalog
-from kaskad.engine.world import Part, World
+from kaskad.engine.work import Part
+from kaskad.engine.world import World
 from kaskad.store import set_aside
 from kaskad.store.courses import Noted
 from kaskad.store.db import Database, Transaction
@@ -91,8 +92,8 @@ class Engine:
         self.repeated = 0  # ticks that were undone by a change of another process, and done again
         self.pulse = Pulse()
         world.shared = db.dialect == "postgresql"
-        world.noted = None if world.shared else Noted()
-        self._counting = Counting(noted=world.noted)
+        world.work.noted = None if world.shared else Noted()
+        self._counting = Counting(noted=world.work.noted)
         self._containment = Containment(db, world, self._counting)
         self._follow_clock()
         self._load()
@@ -265,7 +266,7 @@ class Engine:
 
     def _retry_set_aside(self, tx: Transaction) -> None:
         set_aside.retry(tx)
-        self.world.entries_set_aside = 0
+        self.world.work.entries_set_aside = 0
 
     def _close_left(self, tx: Transaction) -> None:
         """Close the tasks of runs that an older release has ended without them: each keeps a place."""
@@ -274,8 +275,8 @@ class Engine:
 
     def _forget_noted(self) -> None:
         """Note runs anew that a change has noted as due and that was rolled back, as a merge may be."""
-        if self.world.noted is not None:
-            self.world.noted.forget()
+        if self.world.work.noted is not None:
+            self.world.work.noted.forget()
 
     def _tick(self, closing: bool = False) -> bool:
         self._began_s = monotonic()
@@ -328,17 +329,17 @@ class Engine:
                     ticked = tick(tx, self.world, results, deliveries, now, closing=closing, only=only)
                     if self.world.options.moves and only is None:
                         self._housekeeping.run(tx, self.world, now)
-                    counts = only is None and not self.world.rests(Part.COUNTING, now)
+                    counts = only is None and not self.world.work.rests(Part.COUNTING, now)
                     if self.world.options.moves and counts:
                         busy = ticked.more or bool(results or deliveries)  # somebody waits for the commit
                         ticked.more |= self._counting.run(tx, busy, now)
                     if self.world.options.moves and only is None and not ticked.more:
                         self.next_at = _next_at(tx, self.world, now)
                     ticked.sums.write(tx)
-                self.world.conflicts = 0
+                self.world.work.conflicts = 0
                 self.world.committed()
                 self._counting.committed()
-                self.world.pace(ticked.moved, monotonic() - began_s)
+                self.world.work.pace(ticked.moved, monotonic() - began_s)
                 return ticked
             except (Conflict, Locked) as error:
                 passing = isinstance(error, Conflict) or self.world.shared
@@ -351,7 +352,7 @@ class Engine:
 
     def _begin_again(self, deliveries: list[Delivery], error: KaskadError) -> None:
         """Forget what a rolled-back tick has noted in memory; read what others have changed."""
-        self.world.conflicts += isinstance(error, Conflict)
+        self.world.work.conflicts += isinstance(error, Conflict)
         self.world.forget_tick()
         for delivery in deliveries:
             delivery.problems.clear()
@@ -383,7 +384,7 @@ class Engine:
     ) -> None:
         self.ticks += 1
         self.pulse.beat(monotonic() - self._began_s)
-        under_way = self.world.under_way
+        under_way = self.world.traffic.under_way
         under_way.subtract(Counter([result.account_id for result in results]))
         under_way.update(Counter([parcel.account_id for parcel in ticked.parcels]))
         self._effects.follow(ticked.parcels, deliveries, shared)
@@ -461,8 +462,8 @@ def _next_at(tx: Transaction, world: World, now: int) -> int | None:
     """Return when something will be due that nobody wakes us for."""
     # What is due and was not to be had, another process has, or it waits for what has come into the inbox (or
     # was set aside there), or for its account's slots.
-    backlog = world.backlog.accounts()
-    waiting = world.shared or world.entries_set_aside
+    backlog = world.traffic.backlog.accounts()
+    waiting = world.shared or world.work.entries_set_aside
     since = now + 1 if backlog else now if waiting else 0
     rows = (tx.one("next_wake_at", since=since), tx.one("next_judgement"))
     instants = [row[0] for row in rows if row is not None and row[0] is not None]
@@ -471,16 +472,16 @@ def _next_at(tx: Transaction, world: World, now: int) -> int | None:
     if not backlog and all(at > now for at in instants):  # else the next round finds whose has run out
         guard = tx.one("next_guard_at", now=now)
         instants += [guard[0]] if guard and guard[0] is not None else []
-    instants += [until for until in world.resting.values() if until > now]
-    if not world.rests(Part.LAUNCHES, now):
+    instants += [until for until in world.work.resting.values() if until > now]
+    if not world.work.rests(Part.LAUNCHES, now):
         instants += next_entries(tx, world, now)
-    look_at = None if world.rests(Part.DATES, now) else next_look_at(tx, world)
+    look_at = None if world.work.rests(Part.DATES, now) else next_look_at(tx, world)
     instants += [] if look_at is None else [look_at]
-    for account_id, at in (*world.queued.items(), *dict.fromkeys(backlog, now).items()):
-        limits = world.limits.get(account_id)
+    for account_id, at in (*world.traffic.queued.items(), *dict.fromkeys(backlog, now).items()):
+        limits = world.traffic.limits.get(account_id)
         if limits is None:
             continue
-        limits = world.limits.get(world.stands_in.get(account_id, account_id), limits)
+        limits = world.traffic.limits.get(world.traffic.stands_in.get(account_id, account_id), limits)
         if not limits.busy:
             instants.append(max(at, limits.next_at(now) or at))
         elif (stalls_at := limits.stalls_at() or 0) > now:  # else the end of something under way wakes us

@@ -71,7 +71,7 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
         seed = contact_id in world.seeds
         refusal = _refusal(tx, request, mine, now, seed)
         if refusal is not None:
-            world.refused_entry(request.version.cascade_id, refusal)
+            world.work.refused_entry(request.version.cascade_id, refusal)
             continue
         if restarts:
             ended |= _supersede(tx, world, request, mine, now)
@@ -91,7 +91,7 @@ def _entered(world: World, requests: Sequence[Request]) -> list[Request]:
     for each in requests:
         version = world.versions.entered(each.version, each.contact_id)
         if version is None:
-            world.refused_entry(each.version.cascade_id, "version does not read")
+            world.work.refused_entry(each.version.cascade_id, "version does not read")
         else:
             found.append(structs.replace(each, version=version))
     return found
@@ -147,11 +147,11 @@ def _data(request: Request, run_id: int) -> Row:
 
 def _note(tx: Transaction, world: World, rows: Sequence[Row]) -> None:
     """Let the runs of these rows be counted."""
-    if world.noted is None:
+    if world.work.noted is None:
         course_store.due(tx, {row[:2] for row in rows})
     else:
-        world.noted.note(rows)
-        course_store.due(tx, world.noted.fresh())
+        world.work.noted.note(rows)
+        course_store.due(tx, world.work.noted.fresh())
 
 
 def would_enter(
@@ -269,7 +269,9 @@ def next_entries(tx: Transaction, world: World, now: int) -> list[int]:
     return [
         began_at + (-(-enrolled * _HOUR_MS // pace) if pace else 0)
         for launch_id, version_id, _, _, pace, began_at, enrolled, _, opens_at in tx.all("running_launches")
-        if (pace or opens_at is not None) and _open(world, version_id) and not world.rests(launch_id, now)
+        if (pace or opens_at is not None)
+        and _open(world, version_id)
+        and not world.work.rests(launch_id, now)
     ]
 
 
@@ -287,7 +289,7 @@ def broadcast(tx: Transaction, world: World, now: int) -> list[Request]:
     ):
         if not _open(world, version_id) or (opens_at is not None and opens_at > now):
             continue
-        if world.rests(launch_id, now):
+        if world.work.rests(launch_id, now):
             continue
         version = world.versions[version_id]
         room = world.options.enrol_limit - len(requests)

@@ -124,8 +124,8 @@ class Page:
         self._class = version.cascade.message_class
         self._keys = version.cascade.steps[send.step].keys
         self._by_name = send.by_name
-        self._texts = world.approved.get(send.account_id, {}) if send.by_name else {}
-        self._status_url = world.status_urls[send.account_id]
+        self._texts = world.accounts.approved.get(send.account_id, {}) if send.by_name else {}
+        self._status_url = world.accounts.status_urls[send.account_id]
         self._tx, self._world = tx, world
         self._enclosures = Enclosures(tx, world, account.id, now)
 
@@ -181,7 +181,7 @@ class Page:
             scope = {**scope, HERE: Here(own, zone or self._zone, self._now)}
         if compiled.invites:
             world, message = self._world, (run.contact_id, run.id, self._step)
-            invitations = Invitations(self._tx, world.by_channel, world.hash_key, message, due_at)
+            invitations = Invitations(self._tx, world.accounts.by_channel, world.hash_key, message, due_at)
             scope = {**scope, "opt_in": invitations}
         return scope
 
@@ -227,7 +227,7 @@ class Page:
 
     def _spoken(self, say: str, language: str) -> str:
         """Return what the robot says as the account's service takes it."""
-        able = self._world.capabilities[self._account_id]
+        able = self._world.accounts.capabilities[self._account_id]
         return marked(say, language) if able.ssml else plain(say)
 
 
@@ -340,7 +340,8 @@ def allocate(world: World, wanted: Sequence[tuple[int, int, int, int]], now: int
     """Return the indexes of those (account, lane, due_at, order) that may go now: best lane first, then
     oldest."""
     counts = Counter([account_id for account_id, *_ in wanted])
-    free = {account_id: world.limits[account_id].grant(now, count) for account_id, count in counts.items()}
+    limits = world.traffic.limits
+    free = {account_id: limits[account_id].grant(now, count) for account_id, count in counts.items()}
     if all(free[account_id] >= count for account_id, count in counts.items()):
         return set(range(len(wanted)))
     chosen = set()

@@ -254,7 +254,7 @@ def _correct_outcome(tx: Transaction, world: World, run: Run, told: Rejudged) ->
     version = world.versions.of(run)
     if version is None:
         return
-    passages, marks = run_store.passages(tx, [run], world.retriable, world.versions.plain)
+    passages, marks = run_store.passages(tx, [run], world.accounts.retriable, world.versions.plain)
     key = (run.contact_id, run.id)
     end = ending(version, run, passages[key], marks.get(key, NOTHING))
     outcome, step, _, late = end if end is not None else (Outcome.EXHAUSTED.code, None, "", False)

@@ -7,7 +7,8 @@ from kaskad.engine import returns
 from kaskad.engine.clock import wall_ms
 from kaskad.engine.receive import arrived_whole
 from kaskad.engine.retention import Keeping
-from kaskad.engine.world import Part, World
+from kaskad.engine.work import Part
+from kaskad.engine.world import World
 from kaskad.store import courses, erasures, imports, pulls, set_aside
 from kaskad.store.db import Transaction
 
@@ -45,7 +46,7 @@ class Housekeeping:
             (Part.RETENTION, self._keep),
             (Part.RETURNS, _find_returns),
         ):
-            if not world.rests(part, now):
+            if not world.work.rests(part, now):
                 done = job(tx, world, now) and done
         self._next_at = now + (EVERY_MS if done else PIECE_MS)
 
@@ -94,7 +95,7 @@ class Housekeeping:
 
 def _is_told(world: World, account_id: int) -> bool:
     """Return whether the account's provider tells of deliveries: from others silence means nothing."""
-    able = world.capabilities.get(account_id)
+    able = world.accounts.capabilities.get(account_id)
     return able is None or Kind.DELIVERED in able.receipts
 
 

@@ -97,7 +97,7 @@ def apply_arrivals(
         for arrival in others.pop(kind.value, ()):
             refusals.add(arrival, None)
     ended = refusals.apply(tx, changes)
-    refusing = refusals.contacts if world.desks else ()
+    refusing = refusals.contacts if world.accounts.desks else ()
     if refusing and (unwanted := tasks.unwanted(tx, world, refusing, now)):
         changes.flush_facts(tx)  # what is told of their messages already: these are read anew
         facts.apply(unwanted)
@@ -286,7 +286,7 @@ class _MessageFacts:
         for *place, account_id in self._tx.many("accounts_of_messages", sorted(self._policed)):
             sent_at, said = self._policed[place[0], place[1], place[2]]
             if account_id is not None:
-                self._world.holds.refused(account_id, sent_at, said, self._now)
+                self._world.traffic.holds.refused(account_id, sent_at, said, self._now)
 
     def _reply(self, arrival: Arrival, row: Row, text: str) -> None:
         """Take what the person wrote: for the inbox, and as a stop or a start where it is one."""

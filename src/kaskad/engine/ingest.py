@@ -89,7 +89,7 @@ class Ingest:
 
     def account(self, name: str) -> tuple[Account, Provider] | None:
         """Return an account and its provider from memory."""
-        account = self._world.accounts_by_name.get(name)
+        account = self._world.accounts.by_name.get(name)
         if account is None:
             return None
         try:
@@ -138,7 +138,7 @@ class Ingest:
                 also.append(Watermark(account, told, self._at(told.until, now)))
         kept, body = without_secrets(account, headers, body)
         heard = approved.Heard(account, arrivals, unmatched, [*inbound, *started])
-        if heard and account.id in self._world.windows:
+        if heard and account.id in self._world.accounts.windows:
             also.append(heard)
         if news := [told for told in receipts if isinstance(told, TemplateNews)]:
             also.append(approved.News(self._world, account, news))

@@ -70,7 +70,7 @@ def jobs(world: World, rows: Iterable[tuple[str, Row]], now: int) -> Iterator[Ro
     """
     for key, row in rows:
         kind, version, external_id = row[5], world.versions.get(row[8]), row[11] or ""
-        for account_id, kinds in world.journals.items():
+        for account_id, kinds in world.accounts.journals.items():
             account = world.accounts.get(account_id)
             if account is None or kind not in kinds:
                 continue

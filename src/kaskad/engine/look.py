@@ -19,6 +19,7 @@ from kaskad.domain.run import SHARED, Address, Answers, Dialogue, Passage, Run, 
 from kaskad.domain.scope import condition_scope, contact_scope
 from kaskad.domain.terms import Channel
 from kaskad.domain.version import Version
+from kaskad.engine.accounts import Accounts
 from kaskad.engine.available import Available
 from kaskad.engine.world import World
 from kaskad.providers import provider
@@ -73,14 +74,15 @@ class Look(Struct):
 
 
 def look(
-    tx: Transaction, entering: Sequence[tuple[Version, Run]], now: int,
-    windowed: Container[int] = frozenset(), picky: Container[int] = frozenset(),
-) -> Look:  # fmt: skip
+    tx: Transaction, entering: Sequence[tuple[Version, Run]], now: int, accounts: Accounts | None = None
+) -> Look:
     """Read what is known of the contacts of runs that are about to enter a step.
 
-    `windowed` are the channels on which it matters when the person last wrote, `picky` those with accounts
-    that take one kind of address only.
+    What only some `accounts` ask for is read where they are given: when the person last wrote to them, and
+    all addresses of a channel with accounts that take one kind only.
     """
+    windowed = frozenset[int]() if accounts is None else accounts.window_channels
+    picky: Container[int] = () if accounts is None else accounts.picky
     ids = sorted({run.contact_id for _, run in entering})
     versions = {version.id: version for version, _ in entering}.values()
     people = {
@@ -220,7 +222,8 @@ class Desk:
         self._seen = Look({}, {}, {}, {}, {}, {}, {}, {})
         self._accounts: dict[int, Available] = {}
         self._zones: dict[tuple[str | None, str, str], tuple[str, ...]] = {}
-        self._closed = {number: Dialogue(0, world.text_states(number)) for number in world.windows}
+        accounts = world.accounts
+        self._closed = {number: Dialogue(0, accounts.text_states(number)) for number in accounts.windows}
 
     def see(self, seen: Look) -> None:
         """Answer from what was read."""
@@ -253,7 +256,7 @@ class Desk:
         )
         if (several := seen.several.get(contact_id)) and not version.cascade.to:
             answers.fitting = fitting = self._fitting(several)
-            in_service = self._world.in_service(self._now, patience_ms(version, max(run.step, 0)))
+            in_service = self._world.traffic.in_service(self._now, patience_ms(version, max(run.step, 0)))
             usable = {number: address for number, address in fitting.items() if number in in_service}
             answers.accounts = self._chosen(answers.accounts, usable)
         if self._closed:
@@ -318,7 +321,7 @@ class Desk:
     def _available(self, version: Version, run: Run) -> Available:
         patience = patience_ms(version, max(run.step, 0))
         if patience not in self._accounts:
-            self._accounts[patience] = self._world.available(self._now, patience)
+            self._accounts[patience] = self._world.traffic.available(self._now, patience)
         return self._accounts[patience]
 
     def share(self, version: Version, run: Run) -> tuple[int, ...]:
@@ -327,7 +330,7 @@ class Desk:
         return available.share(run.contact_id) if available.shared else ()
 
     def _named_for(self, version: Version, run: Run) -> Mapping[str, int]:
-        in_service = self._world.in_service(self._now, patience_ms(version, max(run.step, 0)))
+        in_service = self._world.traffic.in_service(self._now, patience_ms(version, max(run.step, 0)))
         return {
             account.name: account.id for account in self._world.accounts.values() if account.id in in_service
         }
@@ -349,7 +352,7 @@ class Desk:
             return self._closed
         found = dict(self._closed)
         for number, heard_at in heard.items():
-            ends_at = heard_at + self._world.windows.get(number, 0)
+            ends_at = heard_at + self._world.accounts.windows.get(number, 0)
             if number in found and ends_at > self._now:
                 found[number] = Dialogue(ends_at, found[number].texts)
         return found
@@ -358,7 +361,7 @@ class Desk:
         """Return where each account that takes one kind of address only reaches this contact."""
         return {
             account.id: next((a for a in reversed(several.get(channel, ())) if takes(a.value)), None)
-            for channel, accounts in self._world.picky.items()
+            for channel, accounts in self._world.accounts.picky.items()
             for account in accounts
             for takes in (provider(account.provider).takes,)
         }
@@ -366,11 +369,11 @@ class Desk:
     def _chosen(self, accounts: Mapping[int, int], usable: Mapping[int, Address | None]) -> Mapping[int, int]:
         """Return the accounts by channel with one that reaches the contact, in place of one that does not."""
         chosen = dict(accounts)
-        for channel in self._world.picky:
+        for channel in self._world.accounts.picky:
             now = usable.get(chosen.get(channel, 0))
             reaching = [
                 (address.health, place, account.id)
-                for place, account in enumerate(self._world.by_channel[channel])
+                for place, account in enumerate(self._world.accounts.by_channel[channel])
                 if (address := usable.get(account.id)) is not None
             ]
             if chosen.get(channel, 0) in usable and (now is None or now.health) and reaching:

@@ -57,7 +57,7 @@ class LookUps:
 
     async def _round(self) -> bool:
         """Ask about what is due; return whether more may be due now."""
-        if not any(able.look_ups or able.finds for able in list(self._world.capabilities.values())):
+        if not any(able.look_ups or able.finds for able in list(self._world.accounts.capabilities.values())):
             return False
         now = self._world.clock.now()
         first = await asyncio.to_thread(look_ups.first_due, self._db)

@@ -77,7 +77,7 @@ def merge(tx: Transaction, world: World, kept_id: int, old: int, who: str, now: 
     Whoever calls it stands between two ticks: nothing of the two can move meanwhile.
     """
     world.merges = True
-    world.known_inputs.clear()  # this transaction may be undone, and what it explains with it
+    world.work.known_inputs.clear()  # this transaction may be undone, and what it explains with it
     tx.all("lock_contacts")
     asked = kept_id, old
     kept_id, old = merges.kept(tx, kept_id), merges.kept(tx, old)  # another process may just have merged them
@@ -123,7 +123,7 @@ def take_over(tx: Transaction, world: World, old: int, now: int) -> bool:
     if tx.one("left_over", old=old) is None:
         return False
     kept_id = merges.kept(tx, old)  # who was kept may have been merged as well since
-    world.known_inputs.clear()
+    world.work.known_inputs.clear()
     run_store.lock(tx, sorted((kept_id, old)))
     if tx.one("in_flight", contact_id=old) is not None:
         raise InFlight(
@@ -208,7 +208,7 @@ def _end(tx: Transaction, world: World, keys: Collection[RunKey], now: int) -> N
 
     For what was set aside about their contacts the runs wait that go on.
     """
-    changes = Changes(world.known_inputs, world.outbox)
+    changes = Changes(world.work.known_inputs, world.outbox)
     for run in run_store.load(tx, keys):
         mark(changes, run, Kind.SUPERSEDED, _EVENT, now)
     changes.flush_facts(tx)
@@ -240,7 +240,7 @@ def _unite(
         keys = {(into.contact_id, into.id) for into, _ in live}
         tx.many("mark_runs", [(*key, TOLD, None) for key in sorted(keys)])
         run_store.wake(tx, keys, now)
-    changes = Changes(world.known_inputs, world.outbox)
+    changes = Changes(world.work.known_inputs, world.outbox)
     forward(tx, world, changes, {(other.contact_id, other.id) for _, other in live})
     changes.flush_facts(tx)
     settle(tx, world, [kept_id])  # one may have bought, the other have brought it back
@@ -272,7 +272,7 @@ def _refuse(tx: Transaction, world: World, contact_id: int, now: int) -> None:
         for row in tx.all("card_consents", contact_id=contact_id)
     ]
     refusals = [row for row in rows if not row.granted]
-    changes, keys = Changes(world.known_inputs, world.outbox), set()
+    changes, keys = Changes(world.work.known_inputs, world.outbox), set()
     for run in run_store.of_contacts(tx, [contact_id]).get(contact_id, []) if refusals else ():
         version = world.versions[run.version_id]
         if run.outcome is None and any(_ends(version, rows, row, now) for row in refusals):

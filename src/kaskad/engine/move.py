@@ -31,7 +31,8 @@ from kaskad.engine.look import Desk, look
 from kaskad.engine.parcel import Parcel
 from kaskad.engine.results import ask_for
 from kaskad.engine.sums import Sums
-from kaskad.engine.world import Handed, World
+from kaskad.engine.work import Handed
+from kaskad.engine.world import World
 from kaskad.log import get_logger
 from kaskad.store import runs as run_store
 from kaskad.store import set_aside
@@ -88,13 +89,13 @@ def move(
     if among is not None:
         ready = {key: row for key, row in ready.items() if key in among}
     ahead = [(row[2], row[4]) for row in ready.values()]
-    due, more = world.backlog.claim(tx, world, ahead, now) if timers else ([], False)
+    due, more = world.traffic.backlog.claim(tx, world, ahead, now) if timers else ([], False)
     wanted = {*touched, *ready.keys(), *(among or ())}
     if wanted:
         wanted.difference_update(_keys_among(due, wanted))
     loaded = run_store.load(tx, wanted)
     # The runs are ours now: nothing can come between a look at the inbox and the end.
-    if world.shared or world.entries_set_aside or among:
+    if world.shared or world.work.entries_set_aside or among:
         waiting = run_store.unapplied(tx, [*due, *loaded])
         if waiting and waits:
             loaded = _without_set_aside(tx, world, loaded, ready, now)
@@ -104,7 +105,7 @@ def move(
         due, loaded = unread.without(tx, world, due, now), unread.without(tx, world, loaded, now)
     if not due and not loaded:
         return Moved([], 0, more)
-    world.moving = (due, loaded)
+    world.work.moving = (due, loaded)
     mover = _Mover(tx, world, now, sums, [*due, *loaded])
     alike = Alike(tx, world, mover.changes, mover.writer, mover.desk, now)
     answered = alike.end_answered([*due, *loaded], news)
@@ -131,27 +132,27 @@ def _keys_among(runs: Sequence[Run], keys: Collection[RunKey]) -> list[RunKey]:
 def _ready(tx: Transaction, world: World, now: int) -> list[tuple[Any, ...]]:
     """Return the queued messages that may go now; of an account that is down by the one that stands in."""
     found: list[tuple[Any, ...]] = []
-    for account_id, not_before in list(world.queued.items()):
-        if not_before > now or account_id not in world.limits:
+    for account_id, not_before in list(world.traffic.queued.items()):
+        if not_before > now or account_id not in world.traffic.limits:
             continue
-        other = world.stand_in(account_id, now)
-        free = world.free(other or account_id, now)
+        other = world.traffic.stand_in(account_id, now, world.versions.named)
+        free = world.traffic.free(other or account_id, now)
         if other:
-            world.stands_in[account_id] = other
+            world.traffic.stands_in[account_id] = other
         else:
-            world.stands_in.pop(account_id, None)
+            world.traffic.stands_in.pop(account_id, None)
         if free:
-            limit = min(free, world.due_limit)
+            limit = min(free, world.work.due_limit)
             rows = tx.all(
                 "queued_messages", account_id=account_id, now=now, limit=limit, unsent=int(bool(other))
             )
             if other:
                 rows = [(*row[:2], other, *row[3:]) for row in rows]
                 if len(rows) < limit:  # what is left has to wait
-                    del world.stands_in[account_id]
+                    del world.traffic.stands_in[account_id]
             elif len(rows) < limit:
                 later = tx.one("next_queued", account_id=account_id, now=now)
-                world.queue_drained(account_id, later[0] if later else None)
+                world.traffic.queue_drained(account_id, later[0] if later else None)
             found += rows
     return found
 
@@ -184,7 +185,7 @@ def _without_set_aside(
     turns = waiting.keys() & ready.keys()
     set_aside.put_off_messages(tx, turns, now + _TURN_MS)
     for key in turns:
-        world.has_queued(ready[key][2], now + _TURN_MS)
+        world.traffic.has_queued(ready[key][2], now + _TURN_MS)
     return [run for run in runs if (run.contact_id, run.id) not in waiting]
 
 
@@ -195,7 +196,8 @@ class _Mover:
         self, tx: Transaction, world: World, now: int, sums: Sums | None, runs: Sequence[Run]
     ) -> None:  # fmt: skip
         self._tx, self._world, self._now = tx, world, now
-        self.changes = Changes(world.known_inputs, world.outbox, world.money.spending, world.noted, sums)
+        work = world.work
+        self.changes = Changes(work.known_inputs, world.outbox, world.money.spending, work.noted, sums)
         self.desk = Desk(tx, world, now)
         self.writer = Writer(world, tx, now, self.changes.short_links, self.changes.sums, runs)
         self._sending: list[_Sending] = []
@@ -204,7 +206,7 @@ class _Mover:
         """Decide about every run; those that are to send wait in a list for the hand-over."""
         now = self._now
         passages, marks = run_store.passages(
-            self._tx, runs, self._world.retriable, self._world.versions.plain
+            self._tx, runs, self._world.accounts.retriable, self._world.versions.plain
         )
         entering_runs: list[tuple[Version, Run, Passages, Enter]] = []
         for run in runs:
@@ -231,7 +233,7 @@ class _Mover:
     def _enter(self, entering_runs: list[tuple[Version, Run, Passages, Enter]]) -> None:
         now = self._now
         pairs = [(version, run) for version, run, _, _ in entering_runs]
-        seen = look(self._tx, pairs, now, self._world.window_channels, self._world.picky)
+        seen = look(self._tx, pairs, now, self._world.accounts)
         self.desk.see(seen)
         desk = self.desk
         runs_of = Counter([run.contact_id for _, run, _, _ in entering_runs])
@@ -291,7 +293,7 @@ class _Mover:
                 except Exception as error:
                     self._set_aside(item.run, item.passages, error)
                 if index in chosen and not gone:
-                    self._world.limits[item.send.account_id].give_back(1)
+                    self._world.traffic.limits[item.send.account_id].give_back(1)
                 self.changes.flush_some(self._tx)
         return parcels
 
@@ -327,7 +329,7 @@ class _Mover:
         attempt = 1 + (before.attempt if before else 0)
         if written.more:
             self.changes.sums.hold(run.cascade_id, send.account_id, self._now, written.more)
-        if send.account_id in self._world.desks:  # our own people take it: in this very transaction
+        if send.account_id in self._world.accounts.desks:  # our own people take it: in this very transaction
             language = self.desk.person(run.contact_id).language
             zone, price = answers.zones[0], written.price
             call = tasks.Call(item.version, run, send, attempt, item.passages, price, language, zone, valid)
@@ -336,7 +338,7 @@ class _Mover:
         self._note(item, _SUBMITTED_PHASE, self._now + self._world.options.submit_guard_ms)
         silence_ms = item.version.rules[send.step, send.channel].silence_ms
         if silence_ms is not None:
-            self._world.handed[run.contact_id, run.id, send.step] = Handed(run.seq + 1, silence_ms)
+            self._world.work.handed[run.contact_id, run.id, send.step] = Handed(run.seq + 1, silence_ms)
         parcels.append(Parcel(run.contact_id, run.id, send.step, attempt, send.account_id, written.outgoing))
         return True
 
@@ -372,7 +374,7 @@ class _Mover:
 
     def _queue(self, item: _Sending) -> None:
         run, now = item.run, self._now
-        self._world.has_queued(item.send.account_id, now)
+        self._world.traffic.has_queued(item.send.account_id, now)
         before = item.passages.get(item.send.step)
         waits = before is not None and before.state == _QUEUED and before.account_id == item.send.account_id
         if waits and run.phase == _QUEUED_PHASE and run.wake_at is not None and run.wake_at > now:
@@ -407,7 +409,7 @@ class _Mover:
         if current is not None and current.state == _QUEUED:  # else its turn would come at once, and again
             key = (run.contact_id, run.id, run.step)
             changes.requeued.append((*key, wake_at, current.account_id, 0))
-            self._world.has_queued(current.account_id, wake_at)
+            self._world.traffic.has_queued(current.account_id, wake_at)
 
     def _row(
         self, item: _Sending, state: int, not_before: int | None, at: int | None, price: int,
@@ -454,7 +456,7 @@ class _Mover:
 
     def _doubt(self, run: Run, passage: Passage) -> None:
         key = (run.contact_id, run.id, passage.step)
-        self._world.handed.pop(key, None)  # an answer that still comes moves the run the long way
+        self._world.work.handed.pop(key, None)  # an answer that still comes moves the run the long way
         ask_for(
             self._world, self.changes, key, passage.account_id, passage.submitted_at or self._now, self._now
         )
@@ -479,7 +481,7 @@ class _Mover:
             key, account_id = (run.contact_id, run.id, decision.repeat), passages[decision.repeat].account_id
             changes.folded.append((*key, Kind.IN_DOUBT.bit, _QUEUED, None, None))
             changes.requeued.append((*key, now, account_id, 0))
-            self._world.has_queued(account_id, now)
+            self._world.traffic.has_queued(account_id, now)
         if decision.retry is not None:
             changes.reopen(run, passages[decision.retry], now)
         if answers is not None or decision.outcome is not None or decision.doubt is not None:

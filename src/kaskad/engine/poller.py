@@ -45,7 +45,7 @@ class Poller:
         self.errands, self.ingest, self.engine = errands, ingest, engine
         self.holder = token_hex(8)  # what this process is called in table `polls`
         self._tended: dict[int, tuple[Account, asyncio.Task[None]]] = {}
-        self._problems = engine.world.troubles
+        self._problems = engine.world.traffic.troubles
 
     def start(self) -> None:
         """Begin to tend the accounts, and follow their changes."""
@@ -124,7 +124,7 @@ class _Tender:
         account, errands = self._account, self._poller.errands
         carrying = provider(account.provider)
         if not self._set_up:
-            url = self._poller.engine.world.status_urls.get(account.id, "")
+            url = self._poller.engine.world.accounts.status_urls.get(account.id, "")
             requests = carrying.setup_requests(account, url)
             if requests and not await self._hold():
                 return

@@ -54,7 +54,7 @@ def apply_results(
     waiting: list[Row] = []
     _learn(world, results, now)
     costs: dict[MessageKey, int] = {}
-    noted, take, down = changes.accepted, world.handed.pop, world.down_since
+    noted, take, down = changes.accepted, world.work.handed.pop, world.traffic.down_since
     told_again = False
     for result in results:
         contact_id, run_id = result.contact_id, result.run_id
@@ -92,17 +92,17 @@ def _learn(world: World, results: Sequence[Result], now: int) -> None:
     """Free the slots, and learn from how messages ended, in their order: failures in a row are so in time."""
     accepted = Counter([result.account_id for result in results if result.reason is None])
     for account_id, count in accepted.items():
-        world.holds.sent(account_id, count, now)
+        world.traffic.holds.sent(account_id, count, now)
     failing = {result.account_id for result in results if result.reason in _FAILURES}
     for result in results:
         if result.reason is not None:
-            world.lessons.about(result.account_id).settle(now, result.reason, result.retry_after_ms)
+            world.traffic.lessons.about(result.account_id).settle(now, result.reason, result.retry_after_ms)
         elif result.account_id in failing:
-            world.lessons.about(result.account_id).accepted(now, 1)
+            world.traffic.lessons.about(result.account_id).accepted(now, 1)
     for account_id in accepted.keys() - failing:
-        world.lessons.about(account_id).accepted(now, accepted[account_id])
+        world.traffic.lessons.about(account_id).accepted(now, accepted[account_id])
     for account_id in {result.account_id for result in results}:
-        world.watch_breaker(account_id, now)
+        world.traffic.watch_breaker(account_id, now)
 
 
 def _judge_sender(world: World, result: Result, now: int) -> None:
@@ -111,14 +111,14 @@ def _judge_sender(world: World, result: Result, now: int) -> None:
     if account is None or account.channel is not Channel.EMAIL or result.reason is Reason.AUTH:
         return
     if is_policy(result.code, result.detail):
-        world.holds.sent(result.account_id, 1, now)
-        world.holds.refused(result.account_id, now, f"{result.code} {result.detail}".strip(), now)
+        world.traffic.holds.sent(result.account_id, 1, now)
+        world.traffic.holds.refused(result.account_id, now, f"{result.code} {result.detail}".strip(), now)
 
 
 def _note_ids(world: World, changes: Changes, key: MessageKey, result: Result) -> None:
     """Note what the provider calls a message, and when it is to be asked about it, where it is."""
     account_id, provider_id = result.account_id, result.provider_id
-    able = world.capabilities.get(account_id)  # None: deleted while the message was under way
+    able = world.accounts.capabilities.get(account_id)  # None: deleted while the message was under way
     if result.parts:
         changes.parts += [(account_id, part, *key) for part in result.parts]
     elif able is None or not able.echoes_reference:
@@ -216,7 +216,7 @@ def _queue_again(
     if result.accepted is None:
         changes.folded.append((*key, _IN_DOUBT_BIT, _QUEUED, None, None))
     changes.requeued.append((*key, not_before, account_id, int(not doubtful)))
-    world.has_queued(account_id, not_before)
+    world.traffic.has_queued(account_id, not_before)
 
 
 def _fail(changes: Changes, result: Result, reason: Reason, key: MessageKey, row: Row) -> int:
@@ -237,7 +237,7 @@ def ask_for(
 
     Until its guard runs out the message stays submitted: an answer in time says what became of it.
     """
-    able = world.capabilities.get(account_id or 0)
+    able = world.accounts.capabilities.get(account_id or 0)
     if able is None or account_id is None or not able.finds:
         return False
     reference = world.signer.reference(*key, account_id)
@@ -247,17 +247,19 @@ def ask_for(
 
 def _try_again(world: World, result: Result) -> bool:
     if result.accepted is None:
-        return result.account_id in world.retriable and result.attempt < run_store.MAX_REPEATS
+        return result.account_id in world.accounts.retriable and result.attempt < run_store.MAX_REPEATS
     return result.reason in _AGAIN and result.attempt < MAX_ATTEMPTS
 
 
 def _next_account(world: World, result: Result, now: int) -> int:
     """Return the account for the next attempt: another of the channel where this one is down."""
     account = world.accounts.get(result.account_id)  # None: deleted while the message was under way
-    works = result.account_id not in world.down_since and result.reason is not Reason.AUTH
-    if account is None or works or account.channel.code in world.picky:  # another may not take the address
+    works = result.account_id not in world.traffic.down_since and result.reason is not Reason.AUTH
+    if account is None or works:
         return result.account_id
-    own = world.available(now, 1 << 60).of(result.contact_id)
+    if account.channel.code in world.accounts.picky:  # another may not take the address
+        return result.account_id
+    own = world.traffic.available(now, 1 << 60).of(result.contact_id)
     return own.get(account.channel.code) or result.account_id
 
 

@@ -37,7 +37,7 @@ _REASONS = {
 
 def count(tx: Transaction, world: World, now: int) -> None:
     """Find out how many tasks each desk may be given now: what its people can do, less what is open."""
-    for account_id, plan in world.desks.items():
+    for account_id, plan in world.accounts.desks.items():
         live = tx.one("live_tasks", account_id=account_id) or (0,)
         allowed, until = plan.capacity, plan.opens_at(now)
         if plan.per_day:
@@ -46,12 +46,12 @@ def count(tx: Transaction, world: World, now: int) -> None:
             allowed = min(allowed, live[0] + max(0, left))
             if left <= 0:
                 until = max(until, plan.next_day(now))
-        world.limits[account_id].count(live[0], allowed, until if until > now else 0)
+        world.traffic.limits[account_id].count(live[0], allowed, until if until > now else 0)
 
 
 def closed_until(world: World, version: Version, send: Send, now: int) -> int | None:
     """Return when the desk of a message works again, where its step can wait for that; None: it works now."""
-    plan = world.desks.get(send.account_id)
+    plan = world.accounts.desks.get(send.account_id)
     if plan is None or version.cascade.steps[send.step].at is not None:
         return None
     opens_at = plan.opens_at(now)
@@ -85,7 +85,7 @@ def open_task(changes: Changes, world: World, call: Call, now: int) -> int:
     cascade, run, send = call.version.cascade, call.run, call.send
     step = cascade.steps[send.step]
     following = None if step.next is None else cascade.steps[step.next]
-    due_at = world.desks[send.account_id].due_at(now)
+    due_at = world.accounts.desks[send.account_id].due_at(now)
     if step.wait or step.at or (following is not None and following.at):  # else the desk alone says how long
         due_at = max(now + 1, min(due_at, now + call.valid_ms))
     asked = asked_at(call.passages)

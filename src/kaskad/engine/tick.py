@@ -27,7 +27,8 @@ from kaskad.engine.receive import Delivery, match_orphans, receive
 from kaskad.engine.results import apply_results, told_no
 from kaskad.engine.returns import settle
 from kaskad.engine.sums import Sums
-from kaskad.engine.world import Part, World
+from kaskad.engine.work import Part
+from kaskad.engine.world import World
 from kaskad.log import get_logger
 from kaskad.store import runs as run_store
 from kaskad.store.db import Transaction
@@ -70,7 +71,7 @@ def tick(
     if not world.options.moves:
         return _keep(tx, world, deliveries, now)
     sums = Sums(world.money.spending)
-    changes = Changes(world.known_inputs, world.outbox, world.money.spending, world.noted, sums)
+    changes = Changes(world.work.known_inputs, world.outbox, world.money.spending, world.work.noted, sums)
     stored = _take_inbox(tx, world, only)
     received = receive(tx, deliveries, now, merged=world.merges)
     judged = judge_hits(tx, world, now, None if only is None else only.hits)
@@ -80,7 +81,7 @@ def tick(
         stored, received = whose.arrivals(stored), whose.arrivals(received)
     if world.shared:
         _lock(tx, results, stored, received, judged)
-    if world.desks:
+    if world.accounts.desks:
         tasks.count(tx, world, now)
     touched = apply_results(tx, world, changes, results, now)
     changes.flush_facts(tx)
@@ -100,8 +101,8 @@ def tick(
         concerned = touched | applied.touched | changes.not_begun()
         return Ticked([], _close(tx, world, changes, concerned, applied, now), len(arrivals), False, sums)
     if only is None:
-        launched = [] if world.rests(Part.LAUNCHES, now) else broadcast(tx, world, now)
-        begun = [] if world.rests(Part.DATES, now) else dated(tx, world, now)
+        launched = [] if world.work.rests(Part.LAUNCHES, now) else broadcast(tx, world, now)
+        begun = [] if world.work.rests(Part.DATES, now) else dated(tx, world, now)
         applied.touched |= enrol(tx, world, [*launched, *begun], now)
 
     backlog = len(stored) == world.options.inbox_limit
@@ -120,7 +121,7 @@ def tick(
 
 def _hold_accounts(tx: Transaction, world: World, now: int) -> None:
     """Keep which mail accounts are held for what servers refuse them for, and tell of it."""
-    for account_id, held in world.holds.keep(tx, world.policy.hold_refused_percent, now).items():
+    for account_id, held in world.traffic.holds.keep(tx, world.policy.hold_refused_percent, now).items():
         if world.outbox is not None:
             world.outbox.account_held(tx, world.accounts[account_id].name, held.why, held.at)
 
@@ -173,7 +174,7 @@ def _timers_may_fire(tx: Transaction, world: World, backlog: bool, now: int) -> 
     row = tx.one("oldest_inbox") if backlog else None
     age_ms = 0 if row is None or row[0] is None else now - row[0]
     old = age_ms >= world.options.timer_patience_ms
-    if old and not world.old_inbox:
+    if old and not world.work.old_inbox:
         log.warning("timers go on with an old inbox", age_ms=age_ms)
-    world.old_inbox = old
+    world.work.old_inbox = old
     return old or age_ms <= world.options.inbox_patience_ms

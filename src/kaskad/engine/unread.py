@@ -63,5 +63,5 @@ def keep_back(tx: Transaction, world: World, arrivals: Sequence[Arrival], now: i
             kept.setdefault(f"{one.slug}/{one.number} does not read", []).append(arrival)
     for defect, told in kept.items():
         set_aside.keep(tx, [astuple(arrival) for arrival in told], defect, now)
-        world.entries_set_aside += len(told)
+        world.work.entries_set_aside += len(told)
     return [arrival for arrival in arrivals if arrival.contact_id not in waiting] if waiting else arrivals

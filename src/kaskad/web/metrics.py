@@ -131,8 +131,8 @@ class Metrics(Collector):
         for account in list(world.accounts.values()):
             labels = [account.name]
             queue.add_metric(labels, queued.get(account.id, 0))
-            flight.add_metric(labels, world.under_way[account.id])
-            limits = world.limits.get(account.id)
+            flight.add_metric(labels, world.traffic.under_way[account.id])
+            limits = world.traffic.limits.get(account.id)
             broken.add_metric(labels, float(limits is not None and limits.breaker.open_until is not None))
         yield from (queue, flight, broken)
 

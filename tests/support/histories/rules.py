@@ -87,7 +87,7 @@ def check_decided(life: Life) -> None:
     world, now = life.stage.world, life.now()
     with life.db.read() as tx:
         runs = [run for found in run_store.of_contacts(tx, range(1, 50)).values() for run in found]
-        passages, marks = run_store.passages(tx, runs, world.retriable, world.versions.plain)
+        passages, marks = run_store.passages(tx, runs, world.accounts.retriable, world.versions.plain)
     for run in runs:
         if run.wake_at is not None and run.wake_at <= now:
             continue  # its turn comes
@@ -133,8 +133,8 @@ def check_over(life: Life) -> None:
     none_of(life, OVER)
     assert not live_tasks(life)
     for stage in life.stages:
-        assert not stage.world.handed, stage.world.handed
-        busy = {number: one.in_flight for number, one in stage.world.limits.items() if one.in_flight}
+        assert not stage.world.work.handed, stage.world.work.handed
+        busy = {number: one.in_flight for number, one in stage.world.traffic.limits.items() if one.in_flight}
         assert busy.keys() <= {life.desk}, f"places are not given back: {busy}"
     check_figures(life)
 

@@ -209,7 +209,8 @@ def _progress_table(service: Service, cascade: Cascade, now: Progress) -> Group:
 def _next(service: Service, now: Progress) -> str:
     """Tell what hinders sending, or when something happens next, where that is not at once."""
     world = service.engine.world
-    down = sorted(world.accounts[each].name for each in list(world.down_since) if each in world.accounts)
+    accounts, down_since = world.accounts, list(world.traffic.down_since)
+    down = sorted(accounts[each].name for each in down_since if each in accounts)
     if down:
         return f"; no luck with {', '.join(down)}: check their settings and servers, it is tried again"
     if now.next_at is None:

@@ -134,7 +134,7 @@ def sync(office: InOffice, request: Request, seen: Keeper, account: Word = "") -
 def _approved(office: Office) -> list[tuple[str, str, list[Text]]]:
     """Return the accounts whose services approve texts, with their channels and texts."""
     world = office.engine.world
-    accounts = [each for each in world.accounts.values() if world.capabilities[each.id].approved]
+    accounts = [each for each in world.accounts.values() if world.accounts.capabilities[each.id].approved]
     return [
         (each.name, each.channel.value, approved_texts.listing(office, each.name))
         for each in sorted(accounts, key=lambda account: account.name)
