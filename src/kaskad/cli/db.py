@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
 import typer
@@ -64,8 +64,7 @@ def backup(
     settings = chosen(db)
     file = _must_exist(settings)
     if file is None:
-        _say_how(as_json, "pg_dump --format=custom --file", target, settings.database)
-        return
+        _say_how(as_json, [_line("pg_dump --format=custom --file", target, settings.database)])
     work.backup(file, target, _progress)
     _progress(-1)
     key = "the secret_key of the settings" if settings.secret_key else key_file(settings.database)
@@ -91,8 +90,8 @@ def restore(
     settings = chosen(db)
     file = database_file(settings)
     if file is None:
-        _say_how(as_json, "pg_restore --clean --if-exists --dbname", settings.database, str(source))
-        return
+        new, lines = _into_a_new_one(settings.database, source)
+        _say_how(as_json, lines, f" Then name {new} as `database` in the settings; what was there stays.")
     real = file.resolve() if file.is_symlink() else file  # else the link would be what is put aside
     aside = real.with_name(f"{real.name}.before-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     with held(file, "kaskad db restore"):
@@ -162,13 +161,39 @@ def _must_exist(settings: Settings) -> Path | None:
     return file
 
 
-def _say_how(as_json: bool, command: str, *names: object) -> None:
-    """Print the line of PostgreSQL's own tool; the password is not repeated: the tool asks, or finds it."""
+def _into_a_new_one(database: str, source: Path) -> tuple[str, list[str]]:
+    """Return a database's address, and the lines that make it and put a backup there.
+
+    `pg_restore --clean` drops what the backup holds and nothing else: tables that a newer release has added
+    stand in its way, and leave half of both.
+    """
+    parts = urlsplit(database)
+    name = f"{parts.path.strip('/') or 'kaskad'}_{datetime.now(UTC):%Y%m%d_%H%M%S}"
+    new = urlunsplit(parts._replace(path=f"/{name}"))
+    lines = [
+        _line("createdb --maintenance-db", database, name),
+        _line("pg_restore --exit-on-error --single-transaction --dbname", new, source),
+    ]
+    return without_password(new), lines
+
+
+def _line(command: str, *names: object) -> str:
+    """Return a line of PostgreSQL's own tools; the password is not repeated: the tool asks, or finds it."""
+    return " ".join([command, *(f"'{without_password(str(name))}'" for name in names)])
+
+
+def _say_how(as_json: bool, lines: list[str], then: str = "") -> NoReturn:
+    """Print what does it on PostgreSQL, and end with 1, since nothing is done yet."""
     from kaskad.cli.screens.output import say
 
-    shown = " ".join(f"'{without_password(str(name))}'" for name in names)
-    say(as_json, {"command": f"{command} {shown}"}, f"{command} {shown}")
-    typer.echo("This is PostgreSQL's own tool; it asks for the password, or finds it in ~/.pgpass.", err=True)
+    say(as_json, {"commands": lines}, "\n".join(lines))
+    typer.echo(
+        "Nothing is done yet: that is for PostgreSQL's own tools, of the server's version or newer. They ask "
+        f"for the password, or find it in ~/.pgpass.{then} Keep the secret key with the backups: without it "
+        "the accounts' secrets cannot be read.",
+        err=True,
+    )
+    raise typer.Exit(1)
 
 
 def without_password(name: str) -> str:

@@ -37,6 +37,7 @@ from kaskad.engine.parcel import Parcel
 from kaskad.engine.poller import Poller
 from kaskad.engine.sender import Sender
 from kaskad.engine.world import Options, World
+from kaskad.log import get_logger
 from kaskad.providers import PROVIDERS
 from kaskad.store import settings as setting_store
 from kaskad.store.db import Database, Transaction, open_database
@@ -47,6 +48,8 @@ from kaskad.web.local import database_file, found_at
 
 if TYPE_CHECKING:
     from kaskad.web.app import Front
+
+log = get_logger(__name__)
 
 AHEAD = "clock"  # how far a database's time has come that was run faster than the world
 _GUARD_MS = 90_000
@@ -207,7 +210,7 @@ def _opened(
     db = open_database(settings.database)
     stack.callback(db.close)
     _hold(stack, db, owner, PATIENCE_S if moves else 0.0)
-    upgrade(db)
+    _bring_up(db)
     vault = vault_of(settings)
     with db.write() as tx:
         signer = Signer([(1, _signing_key(tx, vault))])
@@ -220,6 +223,18 @@ def _opened(
     office = Office(db, vault, engine, signer, settings.base_url, inside, settings.antivirus, key, playground)
     stack.callback(office.renderers.close)
     return Service(office, clock, time_factor, url)
+
+
+def _bring_up(db: Database) -> None:
+    """Bring the tables up to this program; say so where there were some, as older ones are shut out then."""
+    applied = upgrade(db)
+    if applied and applied[0].number > 1:
+        log.warning(
+            "tables brought up to this release, an older one does not open them any more",
+            database=db.name,
+            before=applied[0].number - 1,
+            now=applied[-1].number,
+        )
 
 
 def _hold(stack: ExitStack, db: Database, owner: str, patience_s: float) -> None:
