@@ -134,6 +134,15 @@ expect:
     assert run(["simulate", str(cascade), "--alone", "--expect", str(file)]) == 1
     shown = capsys.readouterr().out
     assert "did you mean `letter`?" in shown and f"{file}:5:11: error" in shown
+    for text in ("", "# reach: {at_least: 75%}\n---\n"):
+        file.write_text(text)
+        capsys.readouterr()
+        assert run(["simulate", str(cascade), "--alone", "--expect", str(file)]) == 2, (
+            "else CI would pass for ever"
+        )
+        assert "is empty" in capsys.readouterr().err
+    assert run(["simulate", str(cascade), "--alone", "--expect", "gone.yaml"]) == 2
+    assert "--expect: gone.yaml" in capsys.readouterr().err
     cascade.write_text(STEPS.replace("sms, text", "smss, text"))
     assert run(["simulate", str(cascade), "--alone"]) == 1
     assert run(["simulate", "three", "--alone"]) == 2

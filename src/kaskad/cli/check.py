@@ -57,15 +57,15 @@ def schema(
     typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
 
 
-def read(name: str) -> str | UnicodeDecodeError:
-    """Return the text of a file, or why it is no text; a file that cannot be opened is wrong use."""
+def read(name: str, meant: str = "FILE") -> str | UnicodeDecodeError:
+    """Return the text of a file, or why it is no text; one that cannot be opened is wrong use of `meant`."""
     from pathlib import Path
 
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise typer.BadParameter(f"{name}: {reason}", param_hint="FILE") from None
+        raise typer.BadParameter(f"{name}: {reason}", param_hint=meant) from None
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -112,9 +112,12 @@ def _file(name: str, cascade: Cascade | None) -> str:
     from kaskad.cli.check import print_problem, read
     from kaskad.planning.world_file import load
 
-    text = read(name)
+    text = read(name, "--expect")
     if not isinstance(text, str):
         raise typer.BadParameter(f"{name} is not UTF-8 text", param_hint="--expect")
+    if all(line.partition("#")[0].strip() in ("", "---") for line in text.splitlines()):
+        # A test in somebody's CI would pass for ever.
+        raise typer.BadParameter(f"{name} is empty, so nothing would be expected", param_hint="--expect")
     found = load(text, cascade, name=name) if cascade is not None else None
     if found is not None and found.wanted is None:
         for problem in found.problems:
