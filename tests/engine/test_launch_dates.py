@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from engine.test_guards import directly
-from kaskad.actions import launch_dates, launches, policy
+from kaskad.actions import launch_dates, launches, policy, segments
 from kaskad.actions.alarms import alarms
 from kaskad.actions.audience import Audience
 from kaskad.actions.launch_dates import Told
@@ -176,6 +176,15 @@ def test_a_list_stays_while_a_launch_waits_for_its_date(stage, office):
     with stage.db.read() as tx, pytest.raises(Conflict):
         lists.refuse_in_use(tx, lists.get(tx, "vip"))
     assert goes_on(office, stage, "1h") == 2 and launches.find(office, "sale", made.id).size == 2
+
+
+def test_a_segment_stays_while_a_launch_to_it_waits_for_its_date(stage, office):
+    segments.put(office, "lucky", 'contact.external_id == "p1"')
+    one = launch_dates.plan(office, "sale", Told(Audience(segment="lucky"), after(stage, 24)))
+    with pytest.raises(Conflict, match="sale \\(launch_1\\)"):
+        segments.delete(office, "lucky")
+    launches.stop(office, "sale", one.id)
+    segments.delete(office, "lucky")
 
 
 def test_each_enters_when_it_is_the_hour_by_their_own_clock(stage, office):

@@ -18,6 +18,7 @@ from kaskad.domain.attributes import doubts_of
 from kaskad.domain.condition import Condition
 from kaskad.domain.definition import load
 from kaskad.domain.errors import Conflict, Invalid, NotFound
+from kaskad.domain.ids import launch_text
 from kaskad.domain.segment import (
     READY,
     Equals,
@@ -32,7 +33,7 @@ from kaskad.domain.segment import (
     read,
 )
 from kaskad.domain.worded import worded
-from kaskad.store import cards
+from kaskad.store import cards, launch_dates
 from kaskad.store import cascades as launch_store
 from kaskad.store import lists as list_store
 from kaskad.store import segments as store
@@ -180,6 +181,7 @@ def all_uses(office: Office) -> dict[str, list[Use]]:
         for each in store.page(tx, after="", limit=LARGEST):
             for name in (names_in(each.condition.tree) | lists_in(each.condition.tree)) - {each.name}:
                 found.setdefault(name, []).append(Use("segment", each.name))
+        planned = _planned(tx)
         for row in launch_store.all_cascades(tx):
             if row.state == launch_store.STOPPED:
                 continue
@@ -189,8 +191,20 @@ def all_uses(office: Office) -> dict[str, list[Use]]:
             for text in texts + ([draft.source] if draft else []):
                 for name, where in _named_in(text, row.slug).items():
                     places.setdefault(name, set()).update(where)
+            for name, when in planned.get(row.slug, ()):
+                places.setdefault(name, set()).add(when)
             for name, named in places.items():
                 found.setdefault(name, []).append(Use("cascade", row.slug, tuple(sorted(named))))
+    return found
+
+
+def _planned(tx: Transaction) -> dict[str, list[tuple[str, str]]]:
+    """Return by cascade the segments and lists to which its launches at a date go, each with the launch."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for one in launch_dates.planned(tx):
+        _, _, name = one.audience.partition(" ")
+        if name:
+            found.setdefault(one.slug, []).append((name, launch_text(one.launch_id)))
     return found
 
 
