@@ -58,6 +58,7 @@ class Doing(Struct, frozen=True):
     failed: int
     last_failure: Failure | None
     held: Held | None = None
+    silent: bool = False  # it is asked, has taken nothing for half a minute, and did not fail often enough
 
 
 class Shown(Struct, frozen=True):
@@ -257,10 +258,12 @@ def _shown(
     if held is not None:
         breaker, open_until = "held", None
     trouble = world.traffic.troubles.get(account.name, "")
-    under_way = world.traffic.under_way[account.id]
+    under_way, silent = world.traffic.under_way[account.id], False
     if limits and account.id in world.accounts.desks:
         under_way = limits.in_flight
-    doing = Doing(queued, under_way, breaker, open_until, trouble, failed, last, held)
+    elif limits:
+        silent = limits.silent(office.now())
+    doing = Doing(queued, under_way, breaker, open_until, trouble, failed, last, held, silent)
     return Shown(account, url, doing)
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from kaskad.actions import alarm_words
 from kaskad.actions.accounts import address_at
-from kaskad.actions.alarms import KINDS, NEWS, Alarm, alarms
+from kaskad.actions.alarms import KINDS, NEWS, OF_PROCESS, Alarm, lately_seen, seen_here
 from kaskad.actions.office import Office
 from kaskad.domain.address import BadAddress
 from kaskad.domain.errors import Invalid, KaskadError
@@ -53,6 +53,7 @@ URGENT = (
     "canary_version",
     "account_held",
     "account_down",
+    "account_silent",
     "stranded",
 )  # people get nothing
 RAISED, STANDS, OVER = "raised", "stands", "over"
@@ -116,14 +117,17 @@ def sync(office: Office) -> None:
     """Keep what has come and gone since the last look, and who is to be told of it."""
     now = office.now()
     found: dict[tuple[str, str], Alarm] = {}
-    for each in alarms(office):
+    for each in seen_here(office):
         found.setdefault(_key(each), Alarm(each.kind, each.name, str(each.detail)))
     with office.read() as tx:
         standing = {_key(row): row for row in store.standing(tx)}
     new = [each for key, each in found.items() if key not in standing]
-    gone = [row for key, row in standing.items() if key not in found]
+    gone = [row for key, row in standing.items() if key not in found and not lately_seen(office, row)]
     late = [(row, found[key]) for key, row in standing.items()
             if key in found and row.kind not in NEWS and now - row.told_at >= AGAIN_MS]  # fmt: skip
+    seen = [row.id for key, row in standing.items() if key in found and row.kind in OF_PROCESS]
+    if seen and office.engine.world.shared:
+        office.write(lambda tx: store.see(tx, seen, now))
     if new or gone or late:
         office.write(lambda tx: _keep(office, tx, new, gone, late, now))
 

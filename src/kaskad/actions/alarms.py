@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
@@ -18,6 +18,7 @@ from kaskad.store import canaries, launch_dates, uneven_lots, version_canaries, 
 from kaskad.store import cascades as store
 from kaskad.store import guards as guard_store
 from kaskad.store import step_holds as hold_store
+from kaskad.store.alarms import AlarmRow
 
 MOST_STOPS = 100
 MOST_RESTING = 10_000
@@ -33,19 +34,27 @@ class Alarm(Struct, frozen=True):
 
 KINDS = (
     "engine", "inbox", "unread", "set_aside", "runs_set_aside", "entries_rest", "counting_rests", "guard",
-    "guard_step", "launch_missed", "canary", "canary_version", "account_held", "account_down", "guard_told",
-    "account_told", "account_trouble", "uneven", "uneven_trial", "budget_used", "budget_near", "stranded",
-    "webhook", "stops", "no_address", "winner",
+    "guard_step", "launch_missed", "canary", "canary_version", "account_held", "account_down",
+    "account_silent", "guard_told", "account_told", "account_trouble", "uneven", "uneven_trial",
+    "budget_used", "budget_near", "stranded", "webhook", "stops", "no_address", "winner",
 )  # fmt: skip
 NEWS = ("winner",)  # told once, and not when it is over
 DAY_MS = 86_400_000
+# Each process knows its own only:
+OF_PROCESS = ("engine", "inbox", "account_down", "account_silent", "account_trouble")
+UNSEEN_MS = 60_000  # longer than between two looks of a process
 NEWS_MS = 24 * 3_600_000  # how long it stands
 NEAR = 80  # percent of a budget
 FAILED = 3  # attempts: for so long, some minutes, a subscriber may be away
 
 
 def alarms(office: Office) -> list[Alarm]:
-    """Return what is wrong now, the worst first; an empty list where all is well."""
+    """Return what is wrong now, also with other processes, the worst first; nothing where all is well."""
+    return _in_order([*seen_here(office), *_of_others(office)])
+
+
+def seen_here(office: Office) -> list[Alarm]:
+    """Return what is wrong now as this process sees it, the worst first."""
     found = [Alarm("engine", detail=office.engine.problem() or "")] if office.engine.problem() else []
     if office.engine.world.work.old_inbox:
         found.append(Alarm("inbox"))
@@ -66,6 +75,21 @@ def alarms(office: Office) -> list[Alarm]:
         found.append(Alarm("no_address"))
     found += _of_lots(office)
     found += _of_winners(office)
+    return _in_order(found)
+
+
+def lately_seen(office: Office, row: AlarmRow) -> bool:
+    """Say whether another process may see an alarm of its own that this one does not see."""
+    return office.engine.world.shared and row.kind in OF_PROCESS and row.seen_at + UNSEEN_MS > office.now()
+
+
+def _of_others(office: Office) -> Iterator[Alarm]:
+    with office.read() as tx:
+        standing = alarm_store.standing(tx) if office.engine.world.shared else []
+    yield from (Alarm(row.kind, row.name, row.detail) for row in standing if lately_seen(office, row))
+
+
+def _in_order(found: Iterable[Alarm]) -> list[Alarm]:
     once: dict[tuple[str, str], Alarm] = {}
     for each in found:
         once.setdefault((each.kind, each.name), each)  # a step may be paused in two versions
@@ -91,8 +115,10 @@ def _of_accounts(office: Office) -> Iterator[Alarm]:
             continue
         if each.doing.held is not None:
             yield Alarm("account_held", each.account.name, each.doing.held.why)
-        elif each.doing.breaker == "open":
+        elif each.doing.breaker in ("open", "probing"):
             yield Alarm("account_down", each.account.name, str(each.doing.queued))
+        elif each.doing.silent:
+            yield Alarm("account_silent", each.account.name, str(each.doing.queued))
         elif each.doing.trouble:
             yield Alarm("account_trouble", each.account.name, each.doing.trouble)
 

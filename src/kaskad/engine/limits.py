@@ -17,10 +17,14 @@ CAP_MS = 15 * 60_000
 PAUSE_CAP_MS = 10 * 60_000  # between messages that try whether a provider works again
 LONGEST_MS = 60 * 60_000  # whatever a provider asks for, one message tries it again after so long
 REST_MS = 30_000  # a provider that asks for so long a pause is out of service: others stand in
+SILENCES = 3  # nothing was taken for this part of the guard: somebody is told
 STALLS = 18  # all slots taken for this part of the guard, and nothing has ended: others stand in
+_OF_SERVICE = frozenset({Reason.RATE_LIMITED, Reason.TRANSIENT, Reason.AUTH, Reason.AMBIGUOUS})
 FAR = 1 << 60  # an instant that does not come
 Tries = tuple[int, tuple[bool, ...], int, bool, int | None]  # what a breaker has learnt
-Learnt = tuple[int, int, int | None, int, Tries]  # and an account: of its pauses, and of its full slots
+Silence = tuple[int | None, int]
+# And an account: of its pauses, its full slots, its silence.
+Learnt = tuple[int, int, int | None, int, Silence, Tries]
 
 
 class TokenBucket:
@@ -191,6 +195,9 @@ class AccountLimits:
         self._stall_ms = guard_ms // STALLS
         self._full_since: int | None = None  # that all slots are taken, and nothing has ended
         self._usual_ms = 0  # for so long that was lately so, at most, before something was taken
+        self._silence_ms = guard_ms // SILENCES
+        self._silent_since: int | None = None  # that something was handed over and nothing has been taken
+        self._ended_at = 0  # when the last one ended otherwise
         self.bucket = bucket
         self.breaker = breaker
         self.in_flight = 0
@@ -226,6 +233,15 @@ class AccountLimits:
             return None
         return self._full_since + max(self._stall_ms, 4 * self._usual_ms)
 
+    def silent(self, now: int) -> bool:
+        """Say whether the provider has taken nothing for long, though it is asked.
+
+        It may hang only, and nothing fails for a while, or never: somebody should know all the same.
+        """
+        since = self._silent_since
+        asked = self.in_flight > 0 or now - self._ended_at < self._silence_ms
+        return since is not None and asked and now - since >= self._silence_ms
+
     def works(self, now: int) -> bool:
         """Say whether messages are given to the account; else those that can go another way do."""
         breaker, stalls_at = self.breaker, self.stalls_at()
@@ -240,6 +256,8 @@ class AccountLimits:
             return 0
         tokens = min(free, self.bucket.available(now))
         granted = self.bucket.take(now, self.breaker.allow(now, tokens))
+        if granted and self._begins_anew(now):
+            self._silent_since = now
         self.in_flight += granted
         if granted and self.in_flight >= self.concurrency:
             self._full_since = now
@@ -251,6 +269,11 @@ class AccountLimits:
             self.release(count)
             self.bucket.give_back(count)
             self.breaker.give_back()
+
+    def _begins_anew(self, now: int) -> bool:
+        """Say whether what is handed over now is the first for long whose answer is waited for."""
+        idle = not self.in_flight and now - self._ended_at >= self._silence_ms
+        return self._silent_since is None or idle
 
     def release(self, count: int) -> None:
         """Free the slots of messages that have ended."""
@@ -277,6 +300,9 @@ class AccountLimits:
         A refusal of the person or of the text says that the provider works.
         """
         self.release(1)
+        self._ended_at = now
+        if reason not in _OF_SERVICE:
+            self._silent_since = now if self.in_flight else None
         if retry_after_ms is not None:
             retry_after_ms = min(retry_after_ms, LONGEST_MS)
         if reason is Reason.AUTH:
@@ -297,11 +323,13 @@ class AccountLimits:
 
     def learnt(self) -> Learnt:
         """Return what the ends of messages have taught so far."""
-        return self._until, self._throttled, self._full_since, self._usual_ms, self.breaker.learnt()
+        silence = self._silent_since, self._ended_at
+        return self._until, self._throttled, self._full_since, self._usual_ms, silence, self.breaker.learnt()
 
     def restore(self, learnt: Learnt) -> None:
         """Forget what they have taught since."""
-        self._until, self._throttled, self._full_since, self._usual_ms, tries = learnt
+        self._until, self._throttled, self._full_since, self._usual_ms, silence, tries = learnt
+        self._silent_since, self._ended_at = silence
         self.breaker.restore(tries)
 
     def accepted(self, now: int, count: int) -> None:
@@ -309,6 +337,7 @@ class AccountLimits:
         waited_ms = 0 if self._full_since is None else now - self._full_since
         self._usual_ms = max(waited_ms, self._usual_ms * 7 // 8)
         self.release(count)
+        self._silent_since = now if self.in_flight else None
         self._throttled = 0
         self.breaker.succeed(now, count)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from kaskad.store.db import Transaction
@@ -17,6 +19,7 @@ class AlarmRow(Struct, frozen=True):
     began_at: int
     told_at: int
     over_at: int | None
+    seen_at: int  # by any of the processes, last
 
 
 class Telling(Struct, frozen=True):
@@ -64,6 +67,12 @@ def begin(tx: Transaction, kind: str, name: str, detail: str, now: int) -> int |
 def again(tx: Transaction, one: AlarmRow, detail: str, now: int) -> bool:
     """Keep that an alarm is told again; return False where somebody else was quicker."""
     return bool(tx.run("alarm_stands", id=one.id, told_at=one.told_at, detail=detail, now=now))
+
+
+def see(tx: Transaction, alarm_ids: Sequence[int], now: int) -> None:
+    """Keep that a process sees these alarms now."""
+    for number in alarm_ids:
+        tx.run("alarm_seen", id=number, now=now)
 
 
 def end(tx: Transaction, alarm_id: int, now: int) -> bool:

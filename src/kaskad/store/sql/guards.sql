@@ -55,18 +55,23 @@ ON CONFLICT (version_id, account_id, figure) DO UPDATE SET bound = excluded.boun
 SELECT version_id, account_id, figure, bound FROM guard_bounds;
 
 -- name: standing_alarms
-SELECT id, kind, name, detail, began_at, told_at, over_at FROM alarms WHERE over_at IS NULL ORDER BY id;
+SELECT id, kind, name, detail, began_at, told_at, over_at, coalesce(seen_at, 0) FROM alarms
+ WHERE over_at IS NULL ORDER BY id;
 
 -- name: alarms_before
-SELECT id, kind, name, detail, began_at, told_at, over_at FROM alarms WHERE id < :before ORDER BY id DESC LIMIT :limit;
+SELECT id, kind, name, detail, began_at, told_at, over_at, coalesce(seen_at, 0) FROM alarms
+ WHERE id < :before ORDER BY id DESC LIMIT :limit;
 
 -- name: raise_alarm
 -- Nothing where it stands already.
-INSERT INTO alarms (kind, name, detail, began_at, told_at) VALUES (:kind, :name, :detail, :now, :now)
+INSERT INTO alarms (kind, name, detail, began_at, told_at, seen_at) VALUES (:kind, :name, :detail, :now, :now, :now)
 ON CONFLICT DO NOTHING RETURNING id;
 
 -- name: alarm_stands
 UPDATE alarms SET told_at = :now, detail = :detail WHERE id = :id AND over_at IS NULL AND told_at = :told_at;
+
+-- name: alarm_seen
+UPDATE alarms SET seen_at = :now WHERE id = :id AND over_at IS NULL;
 
 -- name: alarm_over
 UPDATE alarms SET over_at = :now WHERE id = :id AND over_at IS NULL;

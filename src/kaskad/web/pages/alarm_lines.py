@@ -87,6 +87,11 @@ def _of_account(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
             text = look._("Account %(name)s does not answer; messages wait for it: %(count)s.",
                           name=each.name, count=look.n(int(each.detail)))  # fmt: skip
             yield ShownAlarm("bad", text, path, look._("Channels"))
+        case "account_silent":
+            text = look._("Account %(name)s has taken nothing for half a minute, though it is asked; "
+                          "messages wait for it: %(count)s.", name=each.name,
+                          count=look.n(int(each.detail)))  # fmt: skip
+            yield ShownAlarm("bad", text, path, look._("Channels"))
         case "account_held":
             text = look._("Account %(name)s is held and sends nothing: %(why)s. Mend that, then let it send "
                           "again.", name=each.name, why=look.told(each.detail))  # fmt: skip
