@@ -17,11 +17,11 @@ from kaskad.planning.same_steps import named_as
 from kaskad.planning.timeouts import Floats, Waited
 from kaskad.store import reactions as store
 from kaskad.store.courses import HOUR_MS
-from kaskad.store.reactions import Sent
+from kaskad.store.reactions import NEVER, Sample
 from kaskad.store.segment_columns import Flags, Integers
 
-NEVER = 1 << 62
 _Place = tuple[int, tuple[int, ...]]  # which facts are the success of a step; which steps it is now
+_NOWHERE: _Place = 0, ()
 
 
 class Reactions(Struct, frozen=True):
@@ -43,40 +43,59 @@ def reactions_of_parts(
     now = office.now()
     with office.read() as tx:
         versions = versions_of(tx, slug)
-        places: dict[tuple[int, int, int], _Place] = {}
+        if not versions:
+            return [Reactions({}, ()) for _ in range(count)]
+        known: dict[tuple[int, int, int], _Place] = {}
         for version_id, _ in versions:
             before = cascade_of(office, tx, version_id)
             numbers = named_as(cascade, before)
             for (step, channel), rule in prepare(0, 0, before, Policy()).rules.items():
-                places[version_id, step, channel] = rule.success, numbers.get(step, ())
-        told = list(store.sample(tx, versions[0][1])) if versions else []
-    parts = {contact_id: part_of(contact_id) for contact_id in dict.fromkeys(one.contact_id for one in told)}
-    own = [places.get((one.version_id, one.step, one.channel), (0, ())) for one in told]
-    waited: list[dict[int, list[Waited]]] = [{} for _ in range(count)]
-    for sent, (mask, steps), one in zip(
-        told, own, _waited(told, [mask for mask, _ in own], now), strict=True
-    ):
-        for number in steps if mask else ():
-            waited[parts[sent.contact_id]].setdefault(number, []).append(one)
-    people: list[list[int]] = [[] for _ in range(count)]
-    for contact_id, part in parts.items():
-        people[part].append(contact_id)
-    return [Reactions(each, tuple(some)) for each, some in zip(waited, people, strict=True)]
+                known[version_id, step, channel] = rule.success, numbers.get(step, ())
+        told = store.sample(tx, versions[0][1])
+        places, place_of = _places(told, known)
+        masks = np.array([mask for mask, _ in places], np.int64)[place_of]
+        success = store.first_at(tx, told, masks)
+    people, person_of = np.unique(told.contact_id, return_inverse=True)
+    parts = np.array([part_of(contact_id) for contact_id in people.tolist()], np.int64)
+    columns, part_of_message = _waited(told, success, now), parts[person_of]
+    return [
+        Reactions(
+            {
+                number: list(map(Waited, *[column[chosen & own].tolist() for column in columns]))
+                for number, chosen in _by_step(places, place_of)
+                if (chosen & own).any()
+            },
+            tuple(people[parts == part].tolist()),
+        )
+        for part in range(count)
+        for own in (part_of_message == part,)
+    ]
 
 
-def _waited(told: Sequence[Sent], masks: Sequence[int], now: int) -> Iterator[Waited]:
-    """Return how long each message was waited for: until its success, or until the run moved on.
+def _places(told: Sample, known: Mapping[tuple[int, int, int], _Place]) -> tuple[list[_Place], Integers]:
+    """Return the places that messages were sent at, and of each message which of these it is."""
+    codes, place_of = np.unique(
+        (told.version_id << 24) + (told.step << 8) + told.channel, return_inverse=True
+    )
+    sent_at = ((code >> 24, code >> 8 & 0xFFFF, code & 0xFF) for code in codes.tolist())
+    return [known.get(place, _NOWHERE) for place in sent_at], place_of
+
+
+def _by_step(places: Sequence[_Place], place_of: Integers) -> Iterator[tuple[int, Flags]]:
+    """Yield the steps that places are now, each with which messages were sent there."""
+    for number in sorted({number for mask, steps in places if mask for number in steps}):
+        yield number, np.array([mask != 0 and number in steps for mask, steps in places])[place_of]
+
+
+def _waited(told: Sample, success: Integers, now: int) -> tuple[Floats | Flags, ...]:
+    """Return how long each message was waited for, until its `success` or until the run moved on, as columns
+    of `Waited`.
 
     It is watched until the person reacts to it even so, or to another message, or the run is over. Messages
-    of a run lie together, in their order; `masks` are the facts that are the success of each.
+    of a run lie together, in their order.
     """
-    sent_at = np.array([sent.sent_at for sent in told], np.int64)
-    over = np.array([sent.finished_at or now for sent in told], np.int64)
-    success = np.array(
-        [_reacted_at(sent, mask) if sent.facts else NEVER for sent, mask in zip(told, masks, strict=True)],
-        np.int64,
-    )
-    runs = np.array([(sent.contact_id, sent.run_id) for sent in told], np.int64).reshape(-1, 2)
+    sent_at, over = told.sent_at, np.where(told.finished_at > 0, told.finished_at, now)
+    runs = np.array([told.contact_id, told.run_id]).T
     until = over.copy()
     until[:-1] = np.where(_same(runs, 1), sent_at[1:], until[:-1])
     elsewhere_at = _elsewhere_at(runs, sent_at, success)
@@ -84,9 +103,7 @@ def _waited(told: Sequence[Sent], masks: Sequence[int], now: int) -> Iterator[Wa
     reacted, late = success <= until, success <= watched
     hours = _hours(sent_at, np.where(reacted, success, until))
     until_known = _hours(sent_at, np.where(late, success, watched))
-    elsewhere = ~late & (elsewhere_at <= over)
-    columns = (hours, reacted, until_known, late & ~reacted, elsewhere)
-    return map(Waited, *[column.tolist() for column in columns])
+    return hours, reacted, until_known, late & ~reacted, ~late & (elsewhere_at <= over)
 
 
 def _elsewhere_at(runs: Integers, sent_at: Integers, success: Integers) -> Integers:
@@ -106,11 +123,6 @@ def _same(runs: Integers, away: int) -> Flags:
     """Return which messages have one of the same run so many places after them."""
     same: Flags = (runs[away:] == runs[:-away]).all(axis=1)
     return same
-
-
-def _reacted_at(one: Sent, mask: int) -> int:
-    """Return when the first of these facts of a message was; NEVER: it was not."""
-    return min([at for kind, at in one.facts if 1 << kind & mask], default=NEVER)
 
 
 def _hours(since: Integers, until: Integers) -> Floats:
