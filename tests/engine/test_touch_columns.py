@@ -12,7 +12,7 @@ from kaskad.actions import asked, erasure
 from kaskad.actions.attribution import DAY_MS, attribute
 from kaskad.analytics.attribution import Shared, share_out
 from kaskad.analytics.changed import Changed
-from kaskad.analytics.courses import tally, worth_each
+from kaskad.analytics.courses import tally, weekly, worth_each
 from kaskad.analytics.scope import EVERYTHING, Scope
 from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.store import courses, deed_columns
@@ -187,3 +187,22 @@ def test_who_entered_before_an_hour_is_counted_however_the_days_are_summed(told:
             assert tally(tx, 1, replace(scope, version_id=1), lately) == expected, "asked for once"
             found.add(expected.shapes.total())
     assert found == {0, COUNT, COUNT + 1, COUNT + 2, COUNT + 3}
+
+
+def test_weeks_without_messages_tell_the_same_of_whoever_was_not_held_out(told: Told) -> None:
+    stage, person = told.stage, told.people[2]
+    keys = {(person, run.id) for run in stage.runs(person)}
+    with stage.db.write() as tx:
+        tx.script(f"UPDATE runs SET holdout = 1 WHERE contact_id = {person}")
+        courses.due(tx, keys)
+    for _ in range(2):  # while that is due, and when it is counted
+        with stage.db.read() as tx:
+            changed, scope = Changed(tx, stage.clock.now()), Scope(version_id=1)
+            whole, shapes = (weekly(tx, 1, scope, changed, legs=legs) for legs in (True, False))
+        assert any(week.legs for week in whole.values()) and not any(week.legs for week in shapes.values())
+        for week, one in whole.items():
+            kept = {shape: runs for shape, runs in one.shapes.items() if runs and not shape.holdout}
+            assert kept == {shape: runs for shape, runs in shapes[week].shapes.items() if runs}
+        assert sum(week.shapes.total() for week in whole.values()) == COUNT
+        assert sum(week.shapes.total() for week in shapes.values()) == COUNT - 1
+        stage.works()

@@ -16,7 +16,7 @@ from kaskad.domain.errors import NotFound
 from kaskad.domain.policy import Policy
 from kaskad.domain.version import prepare
 from kaskad.planning.ageing import aged, moves
-from kaskad.planning.history import WAITING, Cell, Happened, happened
+from kaskad.planning.history import WAITING, Cell, Happened, asks_messages, happened
 from kaskad.planning.outlook import Event
 from kaskad.planning.rates import Seen
 from kaskad.planning.same_steps import named_as
@@ -68,7 +68,8 @@ def past(office: Office, slug: str, cascade: Cascade) -> Past:
             before = cascade_of(office, tx, version_id)
             scope, told = _ripe(office, tx, before, cascade_id, version_id, changed)
             _add(own, cascade, before, told)
-            for week, found in weekly(tx, cascade_id, scope, changed).items():
+            legs = asks_messages(stages(before))
+            for week, found in weekly(tx, cascade_id, scope, changed, legs=legs).items():
                 _add(weeks.setdefault(week, Happened({})), cascade, before, _told(before, found))
         return Past(own, elsewhere, *_as_of(weeks, office.now() // HOUR_MS // WEEK))
 

@@ -96,21 +96,28 @@ def tally_of(tx: Transaction, keys: Sequence[RunKey]) -> Tally:
     return told
 
 
-def weekly(tx: Transaction, cascade_id: int, scope: Scope, changed: Changed) -> dict[int, Tally]:
+def weekly(
+    tx: Transaction, cascade_id: int, scope: Scope, changed: Changed, *, legs: bool
+) -> dict[int, Tally]:  # fmt: skip
     """Return how the runs of a version in `scope` went by the week of their entry (since 1970, UTC), of all
-    people and from the first on."""
+    people and from the first on.
+
+    Without `legs` only the shapes are told of those who were not held out: a third of all.
+    """
     found: defaultdict[int, Tally] = defaultdict(Tally)
     for hours, since, until in _days(0, scope.until // HOUR_MS):
         for week, text, runs in tx.all(
-            "part_sums_by_week", version_id=scope.version_id, hours=hours, since=since, until=until, week=WEEK
-        ):
+            "part_sums_by_week", version_id=scope.version_id, hours=hours, since=since, until=until,
+            week=WEEK, legs=int(legs),
+        ):  # fmt: skip
             found[week].add(part_of_text(text), scope.version_id, runs, 0)
     moved = list(_moved(tx, cascade_id, scope, changed))
     known = parts(tx, {entry.course_id for _, entry in moved}, changed.courses)
     for sign, entry in moved:
+        week = entry.entered_at // HOUR_MS // WEEK
         for part in known[entry.course_id]:
-            week = entry.entered_at // HOUR_MS // WEEK
-            found[week].add(part, entry.version_id, sign, 0)
+            if legs or live(part) is not None:
+                found[week].add(part, entry.version_id, sign, 0)
     return dict(found)
 
 

@@ -96,38 +96,47 @@ class Happened(Struct):
 
 def happened(stages: Sequence[Stage], shapes: Mapping[Shape, int], legs: Mapping[Leg, int]) -> Happened:
     """Return what the runs of a version, and their messages, tell. Runs that were held out tell nothing."""
-    past = Happened({})
+    past, after = Happened({}), [_after(stages, step) for step in range(len(stages))]
     for shape, runs in shapes.items():
         if shape.holdout or any(step >= len(stages) for step in shape.steps):
             continue
         past.over += runs if shape.outcome else 0
         past.under_way += runs if not shape.outcome else 0
         past.converted += runs if shape.outcome == Outcome.CONVERTED.code else 0
-        reached = _reached(stages, shape)
+        reached = _reached(after, shape)
         past.reached += runs if reached else 0
         past.silent += runs if not reached and shape.outcome in _SILENT else 0
         for before, step in enumerate(shape.steps):
-            if stages[step].ends or stages[step].branch is not None:
+            if not _is_open(stages[step]):
                 cell = past.cells.setdefault((step, before), Cell())
-                _count(cell, stages, shape, before, runs)
+                _count(cell, after, shape, before, runs)
     for number, told in _unending(stages, legs).items():
         past.cells[number, 0] = told
     return past
 
 
-def _reached(stages: Sequence[Stage], shape: Shape) -> bool:
+def asks_messages(stages: Sequence[Stage]) -> bool:
+    """Say whether `happened` asks for legs: at some step messages tell what runs do not show."""
+    return any(_is_open(stage) for stage in stages)
+
+
+def _is_open(stage: Stage) -> bool:
+    """Say whether a reaction to a step neither ends the run nor leads elsewhere."""
+    return not stage.ends and stage.branch is None
+
+
+def _reached(after: Sequence[set[int]], shape: Shape) -> bool:
     """Say whether somebody has reacted: at the end, or so that a branch was taken."""
     led = any(
-        following not in _after(stages, step)
-        for step, following in zip(shape.steps, shape.steps[1:], strict=False)
+        following not in after[step] for step, following in zip(shape.steps, shape.steps[1:], strict=False)
     )
     return led or shape.outcome == Outcome.RESPONDED.code or bool(shape.levels & _REACTED)
 
 
-def _count(cell: Cell, stages: Sequence[Stage], shape: Shape, before: int, runs: int) -> None:
-    """Count the runs of a shape at one of their messages."""
+def _count(cell: Cell, after: Sequence[set[int]], shape: Shape, before: int, runs: int) -> None:
+    """Count the runs of a shape at one of their messages; silence leads on to the steps `after` each."""
     if before + 1 < len(shape.steps):  # it went on: in silence, or led elsewhere by a reaction
-        silent = shape.steps[before + 1] in _after(stages, shape.steps[before])
+        silent = shape.steps[before + 1] in after[shape.steps[before]]
         cell.silent += runs if silent else 0
         cell.reacted += 0 if silent else runs
     elif not shape.outcome:
@@ -156,8 +165,6 @@ def _unending(stages: Sequence[Stage], legs: Mapping[Leg, int]) -> dict[int, Cel
     """Return the cells of steps that a reaction does not end: of what left, what a person was heard of."""
     counts: dict[int, Counter[bool]] = {}
     for leg, messages in legs.items():
-        if leg.step < len(stages) and leg.state in LEFT:
-            stage = stages[leg.step]
-            if not stage.ends and stage.branch is None:
-                counts.setdefault(leg.step, Counter())[bool(leg.mask & SEEN)] += messages
+        if leg.step < len(stages) and leg.state in LEFT and _is_open(stages[leg.step]):
+            counts.setdefault(leg.step, Counter())[bool(leg.mask & SEEN)] += messages
     return {step: Cell(reacted=told[True], silent=told[False]) for step, told in counts.items()}

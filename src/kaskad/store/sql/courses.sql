@@ -213,11 +213,14 @@ SELECT k.version_id, p.detail, k.runs, k.value, k.returned
   JOIN course_parts p ON p.id = k.part_id;
 
 -- name: part_sums_by_week
--- How many runs of a version that entered between two hours have each part, by so many hours each (a :week).
-SELECT k.hour / :week, p.detail, sum(k.runs)
-  FROM course_counts k JOIN course_parts p ON p.id = k.part_id
- WHERE k.version_id = :version_id AND k.hours = :hours AND k.hour >= :since AND k.hour < :until
- GROUP BY k.hour / :week, k.part_id, p.detail;
+-- How many runs of a version that entered between two hours have each part, by so many hours each (a :week); with
+-- :legs 0 of the shapes only of those that were not held out.
+SELECT k.week, p.detail, k.runs
+  FROM (SELECT hour / :week AS week, part_id, sum(runs) AS runs FROM course_counts
+         WHERE version_id = :version_id AND hours = :hours AND hour >= :since AND hour < :until
+           AND (:legs = 1 OR part_id IN (SELECT id FROM course_parts WHERE live IS NOT NULL))
+         GROUP BY hour / :week, part_id) AS k
+  JOIN course_parts p ON p.id = k.part_id;
 
 -- name: counts_under_way
 -- Runs that began and runs under way, by cascade (0: of all); hold-outs, who get nothing, are not counted. Version by
