@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from msgspec import Struct, structs
 from phonenumbers import PhoneNumberFormat, PhoneNumberType, example_number_for_type, format_number
@@ -24,13 +24,13 @@ from kaskad.domain.cascade import Cascade, Step
 from kaskad.domain.condition import All, Condition, Event, Name, Node, walk
 from kaskad.domain.content import TextBook
 from kaskad.domain.definition.sketch import Sketch, sketch
-from kaskad.domain.entering import When
 from kaskad.domain.errors import Invalid
 from kaskad.domain.policy import DAY, HOUR, Policy
-from kaskad.domain.run import Answers, Run, Send
+from kaskad.domain.run import Answers, Run
 from kaskad.domain.span import approximate_ms
 from kaskad.domain.terms import Channel, Phase, RunState, SkipReason
 from kaskad.domain.version import Version, prepare
+from kaskad.domain.ways import Way, account_of, address_of, standing, unheard, way
 from kaskad.domain.worded import worded
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.look import Desk, look
@@ -193,11 +193,13 @@ class Asker:
             seen = look(tx, [(version, run) for run in runs], self._now, self._world.accounts)
             desk = Desk(tx, self._world, self._now)
             desk.see(seen)
+            known: dict[Hashable, list[Way | SkipReason]] = {}
             for run in runs:
                 asks: list[Ask | None] = []
                 answers = desk.answers(version, run, {})
-                for step in version.cascade.steps:
-                    found = self._asked(version, run, step, answers)
+                ways = self._ways(version, run, answers, known)
+                for step, one in zip(version.cascade.steps, ways, strict=True):
+                    found = self._asked(step, one, answers)
                     if step.number in self.paused and not isinstance(found, str):
                         found = _PAUSED_WHY[self.paused[step.number]].value
                     if isinstance(found, str):
@@ -292,12 +294,12 @@ class Asker:
     def cost_of(self, step: Step, channel: Channel, answers: Answers) -> Cost | None:
         """Return what the step costs for a contact on one channel at which time; None: no account takes it or
         tells a price, or there is no address."""
-        number = answers.named.get(step.account, 0) if step.account else answers.accounts.get(channel.code, 0)
+        number = account_of(step, channel, answers)
         account = self._world.accounts.get(number)
         address = answers.addresses.get(entering.ADDRESS_CHANNEL.get(channel.code, channel.code))
         if account is None or address is None:
             return None
-        by_name = _unheard(answers, number, self._now)
+        by_name = unheard(answers, number, self._now)
         return self._costing(step, channel, account, address.value, by_name)
 
     def _usual_number(self, channel: Channel) -> str:
@@ -323,28 +325,25 @@ class Asker:
             for contact_id in ids
         ]
 
-    def _asked(self, version: Version, run: Run, step: Step, answers: Answers) -> Ask | str:
-        """Return what a step is for one contact, or why it is passed over."""
-        found = entering.asked(version, run, step, answers, self._now)
+    def _ways(
+        self, version: Version, run: Run, answers: Answers, known: dict[Hashable, list[Way | SkipReason]]
+    ) -> list[Way | SkipReason]:  # fmt: skip
+        """Return over what each step goes to one contact; of who stands as one before, that is `known`."""
+        place = standing(version, run, answers, self._now)
+        if place is not None and place in known:
+            return known[place]
+        found = [way(version, run, step, answers, self._now) for step in version.cascade.steps]
+        if place is not None:
+            known[place] = found
+        return found
+
+    def _asked(self, step: Step, found: Way | SkipReason, answers: Answers) -> Ask | str:
+        """Return what a step is for one contact whom it reaches that way, or why it is passed over."""
+        if not isinstance(found, Way):
+            return found.value
+        account, to = self._world.accounts.get(found.account_id), address_of(found, answers)
         where = answers.zones, answers.country
-        if isinstance(found, Send):
-            account = self._world.accounts.get(found.account_id)
-            return self._asking(step, Channel.of(found.channel), account, found.to, found.by_name, where)[0]
-        if not isinstance(found, When):
-            return found[2].value
-        if found.at is None:
-            return (found.why if isinstance(found.why, SkipReason) else SkipReason.TOO_LATE).value
-        for channel in step.channels:  # it waits for its hour; that of its channels which nothing refuses
-            refused, address = entering.refused_on(version, step, channel, answers, self._now)
-            if refused is None and address is not None:
-                number = (
-                    answers.named.get(step.account, 0)
-                    if step.account
-                    else answers.accounts.get(channel.code, 0)
-                )
-                account, by_name = self._world.accounts.get(number), _unheard(answers, number, self._now)
-                return self._asking(step, channel, account, address.value, by_name, where)[0]
-        return SkipReason.NO_ADDRESS.value
+        return self._asking(step, found.channel, account, to, found.by_name, where)[0]
 
     def _asking(
         self, step: Step, channel: Channel, account: Account | None, to: str, by_name: bool, where: Where
@@ -406,12 +405,6 @@ class Asker:
         maker = links_as_long(Channel.SMS, self._office.base_url, self._world.link_url(self._cascade.brand))
         text = _LINK.sub("x" * len(maker.url(0)), text)
         return sms.parts(_TAG.sub("", _OUTPUT.sub(NAME, text)))
-
-
-def _unheard(answers: Answers, account_id: int, now: int) -> bool:
-    """Say whether the contact would get the approved text of the account, not having written lately."""
-    dialogue = answers.dialogues.get(account_id)
-    return dialogue is not None and dialogue.open_until <= now
 
 
 def _of_runs(tree: Node) -> bool:
