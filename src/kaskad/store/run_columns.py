@@ -64,10 +64,14 @@ class Counted(Struct, frozen=True):
     ) -> Iterator[tuple[int, list[int]]]:  # fmt: skip
         """Yield by course what such runs were worth; those worth nothing are left out."""
         some = np.flatnonzero(self._chosen(since, until, has) & (self.values != 0))
-        some = some[np.argsort(self.codes[some])]
-        codes, counts = np.unique(self.codes[some], return_counts=True)
-        for code, end, count in zip(codes.tolist(), np.cumsum(counts).tolist(), counts.tolist(), strict=True):
-            yield self.ways[code][1], self.values[some[end - count : end]].tolist()
+        narrow = np.min_scalar_type(len(self.ways))  # such numbers are sorted by digits, five times sooner
+        codes = self.codes[some].astype(narrow)
+        values = self.values[some[np.argsort(codes, kind="stable")]]
+        counts = np.bincount(codes, minlength=len(self.ways))
+        ends = np.cumsum(counts).tolist()
+        for (_, course_id), end, count in zip(self.ways, ends, counts.tolist(), strict=True):
+            if count:
+                yield course_id, values[end - count : end].tolist()
 
     def latest(
         self, since: int, until: int, has: Callable[[int], bool], course_ids: Set[int], most: int
@@ -83,8 +87,10 @@ class Counted(Struct, frozen=True):
 
     def _chosen(self, since: int, until: int, has: Callable[[int], bool]) -> Flags:
         of = np.array([has(version_id) for version_id, _ in self.ways], np.bool_)
-        within = (self.entered >= since) & (self.entered < until)
-        return within & of[self.codes] if len(of) else within
+        within = self.entered < until
+        if since > 0:
+            within &= self.entered >= since
+        return within if of.all() else within & of[self.codes]
 
 
 class _Packed(Struct, frozen=True, array_like=True):
