@@ -153,6 +153,10 @@ def test_a_launch_is_planned_changed_and_called_off(visit, opened):
         seen.goto("/cascades/news")
         assert not seen.axe() and not seen.overflows()
         seen.shoot(f"planned launch {language} {theme} {width}")
+        listed = seen.goto("/cascades")
+        assert "по их часам" in listed.locator("tr", has_text="news").inner_text()
+        assert not seen.axe() and not seen.overflows()
+        seen.shoot(f"list with a planned launch {language} {theme} {width}")
     told = {"list": "vip", "at": friday, "own_clock": False, "canary": "20%", "canary_after": "6h"}
     opened.api.put(f"/cascades/news/launches/{one['id']}", told)
     page.get_by_role("link", name="Change").click()

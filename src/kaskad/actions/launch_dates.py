@@ -86,6 +86,13 @@ def go_on(office: Office) -> None:
                 log.exception("a launch could not begin at its date", launch=one.launch_id)
 
 
+def upcoming(office: Office) -> dict[str, Date]:
+    """Return by cascade the date of its first launch that waits for one."""
+    with office.read() as tx:
+        waiting = store.planned(tx)
+    return {one.slug: one.date for one in sorted(waiting, key=lambda one: one.date.wall_at, reverse=True)}
+
+
 def due(date: Date, zone: str) -> int:
     """Return when a launch begins: by their own clocks, when the first on Earth show its hour."""
     return date.wall_at - _FIRST if date.clock == OWN else instant(date.wall_at, zone)

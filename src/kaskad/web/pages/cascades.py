@@ -43,10 +43,11 @@ STATES = ("active", "paused", "draft", "stopped")
 
 
 class Row(Struct, frozen=True):
-    """A cascade in the list, with what it did in the last seven days."""
+    """A cascade in the list, with what it did in the last seven days and what it is to do."""
 
     one: Overview
     week: Lately
+    launch: str  # when the next one begins that waits for its date
 
 
 @router.get("/cascades")
@@ -54,7 +55,7 @@ def listing(
     office: InOffice, request: Request, seen: Reader, q: str = "", state: str = "", cursor: str = ""
 ) -> Response:
     """Show the cascades in a state, or all, whose title or name holds `q`."""
-    figures, wanted = figures_of(request), q.strip().lower()[:100]
+    figures, wanted, look = figures_of(request), q.strip().lower()[:100], look_of(request, seen)
     found = figures.cascades(office)
     week = figures.lately(office)
     fits = [
@@ -63,13 +64,28 @@ def listing(
         if (not state or row.state == state) and (wanted in row.title.lower() or wanted in row.slug)
     ]
     begin = next((place for place, row in enumerate(fits, 1) if row.slug == cursor), 0)
-    page = [Row(row, week.get(row.slug) or Lately()) for row in fits[begin : begin + ROWS]]
+    begins = _upcoming(office, look)
+    page = [
+        Row(row, week.get(row.slug) or Lately(), begins.get(row.slug, ""))
+        for row in fits[begin : begin + ROWS]
+    ]
     counts = {name: sum(row.state == name for row in found) for name in STATES}
     return render(
-        request, look_of(request, seen), "cascades.html", seen=seen, rows=page, counts=counts, all=len(found),
+        request, look, "cascades.html", seen=seen, rows=page, counts=counts, all=len(found),
         next=page[-1].one.slug if begin + ROWS < len(fits) else "", may_write=seen.may(WRITE),
         new="/cascades/new" if "/cascades/new" in request.app.state.page_paths else "",
     )  # fmt: skip
+
+
+def _upcoming(office: Office, look: Look) -> dict[str, str]:
+    """Return by cascade when its next planned launch begins, as the list tells it."""
+    found, zone = launch_dates.upcoming(office), brand_zone(office)
+    return {
+        slug: look._("launch %(when)s by their own clock", when=look.wall_time(date.wall_at))
+        if date.clock == OWN
+        else look._("launch %(when)s", when=look.time(launch_dates.due(date, zone)))
+        for slug, date in found.items()
+    }
 
 
 @router.post("/cascades/{slug}/pause")
