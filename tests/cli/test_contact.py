@@ -38,6 +38,8 @@ def test_people_are_imported_found_and_listed(told, tmp_path):
     assert "phone is phone" in out
     (tmp_path / "head.csv").write_text("id,name\n", encoding="utf-8")
     assert "Rows: none below the header." in told("import", "head.csv", "--dry-run")[1]
+    (tmp_path / "one.csv").write_text("id,name\nc9,Nine\n", encoding="utf-8")
+    assert "one.csv: 1 row, 1 would be new" in told("import", "one.csv", "--dry-run")[1]
     code, out = told("import", "people.csv", "--country", "KZ", "--json")
     assert code == 0 and json.loads(out)["changed"] == 2
     code, out = told("contact", "list", "анна")

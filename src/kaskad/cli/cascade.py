@@ -191,7 +191,7 @@ def launch(
     Without --list, --segment and --everybody they are those of the segment or list that its trigger names.
     """
     from kaskad.cli.client import part, reached
-    from kaskad.cli.screens.output import as_text
+    from kaskad.cli.screens.output import as_text, many
 
     if (bool(to_list), bool(segment), everybody).count(True) > 1:
         raise typer.BadParameter("say whom it is for: one of --list, --segment and --everybody")
@@ -211,10 +211,10 @@ def launch(
     if as_json:
         typer.echo(as_text(begun))
         return
-    speed = f", {begun['pace']} an hour" if begun["pace"] else ""
+    speed = f", {begun['pace']:,} an hour" if begun["pace"] else ""
     first = begun["canary"] if isinstance(begun["canary"], int) else 0
-    waiting = f"; {first} of them go first, the rest waits for how they fare" if first else ""
-    typer.echo(f"{begun['id']}: {cascade} for {begun['size']} contacts{speed}{waiting}{waits}.")
+    waiting = f"; {first:,} of them go first, the rest waits for how they fare" if first else ""
+    typer.echo(f"{begun['id']}: {cascade} for {many(begun['size'], 'contact')}{speed}{waiting}{waits}.")
 
 
 def _plan(cascade: str, launch_id: str, told: dict[str, Any], db: str, as_json: bool) -> None:

@@ -62,9 +62,13 @@ def _print(told: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from kaskad.cli.screens.output import many
+
     out = Console(highlight=False)
-    money = f" {told['currency']}".rstrip()
-    out.print(f"[bold]{told['customers']} customers[/bold] · revenue {told['revenue']:,.2f}{money}")
+    currency = told["currency"]
+    out.print(
+        f"[bold]{many(told['customers'], 'customer')}[/bold] · revenue {_money(told['revenue'], currency)}"
+    )
     if told["retention"] is None:
         out.print("Retention is not known yet: no period that is over began with customers.")
     else:
@@ -72,11 +76,11 @@ def _print(told: dict[str, Any]) -> None:
     ltv, predicted = told["ltv"], told["ltv_predicted"]
     if ltv is None:
         out.print(
-            f"Revenue of each {told['revenue_each']:,.2f}{money}; its margin is not known: --margin 0.3"
+            f"Revenue of each {_money(told['revenue_each'], currency)}; its margin is not known: --margin 0.3"
         )
     else:
-        more = "not known yet" if predicted is None else f"{predicted:,.2f}{money}"
-        out.print(f"Worth of a customer to date {ltv:,.2f}{money}, as predicted {more}")
+        more = "not known yet" if predicted is None else _money(predicted, currency)
+        out.print(f"Worth of a customer to date {_money(ltv, currency)}, as predicted {more}")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for title in ("Period", "at start", "kept", "new", "won back", "bought", "amount", "retention"):
         table.add_column(title, justify="left" if title == "Period" else "right", no_wrap=True)
@@ -84,7 +88,7 @@ def _print(told: dict[str, Any]) -> None:
         table.add_row(
             one["begins_at"][:10],
             *(str(one[name]) for name in ("at_start", "kept", "new", "won_back", "buyers")),
-            f"{one['amount']:,.2f}", _share(one["retention"]),
+            _money(one["amount"], currency), _share(one["retention"]),
         )  # fmt: skip
     out.print()
     out.print(table)
@@ -95,12 +99,19 @@ def _print(told: dict[str, Any]) -> None:
         out.print(_cohorts(told["cohorts"]))
     if told["segments"]:
         out.print()
-        out.print(_segments(told["segments"]))
+        out.print(_segments(told["segments"], currency))
     if told["rfm"]:
         out.print(
             "\nCustomers by score: recency (5: bought last) and frequency (5: most often)", style="bold"
         )
         out.print(_grid(told["rfm"]))
+
+
+def _money(amount: float, currency: str) -> str:
+    """Return an amount in whole units as all others are told; of no currency, where none is known."""
+    from kaskad.domain.money import format_amount
+
+    return format_amount(amount, currency) if currency else f"{amount:,.2f}"
 
 
 def _cohorts(cohorts: list[dict[str, Any]]) -> Any:
@@ -119,7 +130,7 @@ def _cohorts(cohorts: list[dict[str, Any]]) -> Any:
     return table
 
 
-def _segments(segments: list[dict[str, Any]]) -> Any:
+def _segments(segments: list[dict[str, Any]], currency: str) -> Any:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
@@ -129,7 +140,8 @@ def _segments(segments: list[dict[str, Any]]) -> Any:
         worth = (one[name] for name in ("revenue_each", "ltv", "ltv_predicted"))
         table.add_row(
             one["segment"], str(one["customers"]),
-            *("-" if amount is None else f"{amount:,.2f}" for amount in worth), _share(one["retention"]),
+            *("-" if amount is None else _money(amount, currency) for amount in worth),
+            _share(one["retention"]),
         )  # fmt: skip
     return table
 

@@ -198,11 +198,11 @@ def _asked(db: str, slug: str, asked: Mapping[str, Any], start: int | None) -> M
 
 def _print(told: Mapping[str, Any], file: str) -> None:
     from kaskad.cli.screens.audience import NOBODY
-    from kaskad.cli.screens.output import table
+    from kaskad.cli.screens.output import many, table
 
-    whom = f"{told['people']:,} {'person' if told['people'] == 1 else 'people'} whom each step reaches"
+    whom = f"{many(told['people'], 'person', 'people')} whom each step reaches"
     if told["audience"]:
-        whom = f"{told['audience']}: {told['size']:,} contacts, {told['people']:,} played"
+        whom = f"{told['audience']}: {many(told['size'], 'contact')}, {told['people']:,} played"
     held = f", {told['held_out']:,} in the control group" if told["held_out"] else ""
     tell(f"{whom}{held}", bold=True)
     if not told["people"]:

@@ -45,7 +45,7 @@ def suppress(
 ) -> None:
     """Never write to addresses again, or to any at a mail domain; no matter who has them."""
     from kaskad.cli.client import reached
-    from kaskad.cli.screens.output import say
+    from kaskad.cli.screens.output import many, say
 
     if (check and lift) or (reason and (check or lift)):
         raise typer.BadParameter("one at a time: --check, --lift or --reason", param_hint="--check")
@@ -67,8 +67,10 @@ def suppress(
         ]  # fmt: skip
         say(as_json, found["items"], "\n".join(lines))
     else:
-        done = "are good again" if lift else "are new on the stop-list"
-        say(as_json, found, f"{found['addresses']} addresses of contacts {done}.")
+        verb = "is" if found["addresses"] == 1 else "are"
+        done = "good again" if lift else "new on the stop-list"
+        whose = many(found["addresses"], "address of contacts", "addresses of contacts")
+        say(as_json, found, f"{whose} {verb} {done}.")
 
 
 def _address(text: str) -> dict[str, str]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import typer
 
+from kaskad.cli.screens.output import many
+
 SAMPLE = 1_000  # contacts that are looked at if nobody says how many
 NOBODY = "There is nobody in this audience: `kaskad import` brings people in; --typical asks it of made ones."
 
@@ -15,8 +17,16 @@ NOBODY = "There is nobody in this audience: `kaskad import` brings people in; --
 def whom(told: Mapping[str, Any]) -> str:
     """Return for whom something is reckoned, and of how many of them it rests on."""
     if not told["audience"]:
-        return f"{told['size']} people whom each step reaches"
-    return f"{told['audience']}: {told['size']} contacts, of whom {told['sample']} were looked at"
+        return f"{many(told['size'], 'person', 'people')} whom each step reaches"
+    return f"{told['audience']}: {_sampled(told)}"
+
+
+def _sampled(told: Mapping[str, Any]) -> str:
+    """Return how many contacts there are, and of how many of them something is known."""
+    all_of_them = many(told["size"], "contact")
+    if told["sample"] >= told["size"]:
+        return all_of_them
+    return f"{all_of_them}, of whom {told['sample']:,} were looked at"
 
 
 @contextmanager
@@ -37,9 +47,7 @@ def print_audience(told: Mapping[str, Any]) -> None:
     from kaskad.domain.cascade import Money
     from kaskad.domain.money import format_money
 
-    whom = f"{told['of']}: {told['size']} contacts"
-    sampled = told["sample"] < told["size"]
-    typer.secho(f"{whom}, of whom {told['sample']} were looked at" if sampled else whom, bold=True)
+    typer.secho(f"{told['of']}: {_sampled(told)}", bold=True)
     for step in told["steps"]:
         variant = f", variant {step['variant']}" if step["variant"] else ""
         print_check(f"{step['step']} ({step['channel']}{variant})", step["found"])

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
+from kaskad.cli.screens.output import many
+
 NOTES_SHOWN = 20  # of a kind
 # In which order notes are shown, and what is said of how many rows.
 KINDS = {
@@ -48,11 +50,11 @@ def report(told: Mapping[str, Any], to_list: str = "") -> Iterator[str]:
     if skipped := [name for name, meaning in told["columns"].items() if not meaning]:
         yield f"Not read: {', '.join(skipped)}."
     counts = {"clean": "as they stood", **KINDS}
-    said = [f"{told['counts'][kind]} {words}" for kind, words in counts.items() if told["counts"][kind]]
+    said = [f"{told['counts'][kind]:,} {words}" for kind, words in counts.items() if told["counts"][kind]]
     yield f"Rows: {'; '.join(said) or 'none below the header'}."
     would = "would be " if told["dry_run"] else ""
     listed = f", on the list {to_list}" if to_list and not told["dry_run"] else ""
     yield (
-        f"{told['source']}: {told['rows']} rows, {told['new']} {would}new, {told['changed']} {would}changed, "
-        f"{told['rejected']} left out{listed}."
+        f"{told['source']}: {many(told['rows'], 'row')}, {told['new']:,} {would}new, "
+        f"{told['changed']:,} {would}changed, {told['rejected']:,} left out{listed}."
     )

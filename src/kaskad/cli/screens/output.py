@@ -43,6 +43,11 @@ def say(as_json: bool, value: object, text: str) -> None:
     typer.echo(as_text(value) if as_json else text)
 
 
+def many(count: int, one: str, more: str = "") -> str:
+    """Return how many there are of something: "1 row", "2,000 rows"."""
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
+
+
 def table(
     head: Sequence[str], rows: Sequence[Sequence[object]], width: int = 0, *, names: int = 1,
     compared: bool = False,
