@@ -302,6 +302,21 @@ def test_a_refused_recipient_ends_the_mail_also_where_the_server_wants_one_for_n
     assert heard[2] == b".\r\n", "the words of the mail go to nobody"
 
 
+@pytest.mark.parametrize(
+    ("script", "to_person"),
+    [
+        ([(b"EHLO", b"250 me\r\n"), (b"MAIL", b"450 4.2.0 later\r\n"), (b"QUIT", b"")], False),
+        ([(b"EHLO", b"250 me\r\n"), (b"MAIL", b"250 ok\r\n"), (b"RCPT", b"450 4.2.0 later\r\n")], True),
+        ([(b"EHLO", b"250-me\r\n250 PIPELINING\r\n"),
+          (b"DATA", b"250 ok\r\n450 4.2.0 later\r\n503 no\r\n")], True),
+    ],
+)  # fmt: skip
+def test_it_is_known_whether_the_sender_or_the_recipient_was_refused(script, to_person):
+    with breaking(script) as port:
+        reply = sent(account(port), MAIL)
+    assert (reply.code, reply.to_person) == (450, to_person)
+
+
 def test_a_refused_recipient_leaves_the_session_usable():
     refusing = [
         (GROUP, b"250 ok\r\n550 5.1.1 no\r\n503 5.5.1 no recipients\r\n"),

@@ -46,6 +46,7 @@ class SendError(KaskadError):
 
     `accepted` False: it is proven that nothing was accepted, so another attempt is safe.
     `accepted` None: unknown, the request may have had its effect; never sent again on a guess.
+    `of_person`: it is refused for now for whom it is to, which tells nothing of the service.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class SendError(KaskadError):
         code: str = "",
         retry_after_ms: int | None = None,
         accepted: bool | None = False,
+        of_person: bool = False,
     ) -> None:
         super().__init__(detail)
         self.reason = reason
@@ -63,6 +65,7 @@ class SendError(KaskadError):
         self.code = code
         self.retry_after_ms = retry_after_ms
         self.accepted = accepted
+        self.of_person = of_person
 
 
 class BadSignature(KaskadError):

@@ -257,4 +257,5 @@ def _failed(parcel: Parcel, at: int, error: SendError) -> Result:
         code=storable(error.code),
         retry_after_ms=error.retry_after_ms,
         accepted=error.accepted,
+        of_person=error.of_person,
     )

@@ -18,11 +18,12 @@ PAUSE_CAP_MS = 10 * 60_000  # between messages that try whether a provider works
 LONGEST_MS = 60 * 60_000  # whatever a provider asks for, one message tries it again after so long
 REST_MS = 30_000  # a provider that asks for so long a pause is out of service: others stand in
 SILENCES = 3  # nothing was taken for this part of the guard: somebody is told
+PUT_OFF = 40  # people in a row, and nobody was taken: it is not for the person's sake
 STALLS = 18  # all slots taken for this part of the guard, and nothing has ended: others stand in
 _OF_SERVICE = frozenset({Reason.RATE_LIMITED, Reason.TRANSIENT, Reason.AUTH, Reason.AMBIGUOUS})
 FAR = 1 << 60  # an instant that does not come
 Tries = tuple[int, tuple[bool, ...], int, bool, int | None]  # what a breaker has learnt
-Silence = tuple[int | None, int]
+Silence = tuple[int | None, int, int]
 # And an account: of its pauses, its full slots, its silence.
 Learnt = tuple[int, int, int | None, int, Silence, Tries]
 
@@ -198,6 +199,7 @@ class AccountLimits:
         self._silence_ms = guard_ms // SILENCES
         self._silent_since: int | None = None  # that something was handed over and nothing has been taken
         self._ended_at = 0  # when the last one ended otherwise
+        self._put_off = 0  # refused for now for whom they are to, since the last that was taken
         self.bucket = bucket
         self.breaker = breaker
         self.in_flight = 0
@@ -294,21 +296,28 @@ class AccountLimits:
         self.in_flight, self.concurrency, self._until = in_flight, concurrency, until
         self._full_since = None
 
-    def settle(self, now: int, reason: Reason | None, retry_after_ms: int | None = None) -> None:
+    def settle(
+        self, now: int, reason: Reason | None, retry_after_ms: int | None = None, *,
+        of_person: bool = False, others: bool = False,
+    ) -> None:  # fmt: skip
         """Free the slot of one message and learn from its end; `reason` None: accepted.
 
-        A refusal of the person or of the text says that the provider works.
+        A refusal of the person or of the text says that the provider works; one for now (`of_person`) too,
+        but where very many are put off in a row and nobody is taken, while `others` could stand in.
         """
         self.release(1)
         self._ended_at = now
-        if reason not in _OF_SERVICE:
+        self._put_off += of_person
+        answers = of_person and self._put_off <= PUT_OFF
+        if answers or reason not in _OF_SERVICE:
             self._silent_since = now if self.in_flight else None
         if retry_after_ms is not None:
             retry_after_ms = min(retry_after_ms, LONGEST_MS)
         if reason is Reason.AUTH:
             self.breaker.trip(now)
         elif reason is not Reason.RATE_LIMITED:
-            self.breaker.record(now, reason in (Reason.TRANSIENT, Reason.AMBIGUOUS))
+            failed = reason in (Reason.TRANSIENT, Reason.AMBIGUOUS)
+            self.breaker.record(now, failed and (not of_person or (others and not answers)))
         else:
             self.breaker.record(now, failed=False)
             self.penalise(now + max(self._throttled_ms(now), retry_after_ms or 0), now)
@@ -323,13 +332,13 @@ class AccountLimits:
 
     def learnt(self) -> Learnt:
         """Return what the ends of messages have taught so far."""
-        silence = self._silent_since, self._ended_at
+        silence = self._silent_since, self._ended_at, self._put_off
         return self._until, self._throttled, self._full_since, self._usual_ms, silence, self.breaker.learnt()
 
     def restore(self, learnt: Learnt) -> None:
         """Forget what they have taught since."""
         self._until, self._throttled, self._full_since, self._usual_ms, silence, tries = learnt
-        self._silent_since, self._ended_at = silence
+        self._silent_since, self._ended_at, self._put_off = silence
         self.breaker.restore(tries)
 
     def accepted(self, now: int, count: int) -> None:
@@ -338,7 +347,7 @@ class AccountLimits:
         self._usual_ms = max(waited_ms, self._usual_ms * 7 // 8)
         self.release(count)
         self._silent_since = now if self.in_flight else None
-        self._throttled = 0
+        self._throttled = self._put_off = 0
         self.breaker.succeed(now, count)
 
     def next_at(self, now: int) -> int | None:

@@ -46,3 +46,4 @@ class Result(Struct, frozen=True, gc=False, array_like=True):
     retry_after_ms: int | None = None
     accepted: bool | None = True
     parts: tuple[str, ...] = ()  # all ids of a message that travels as several
+    of_person: bool = False  # refused for now for whom it is to: others may be sent to

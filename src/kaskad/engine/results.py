@@ -16,7 +16,7 @@ from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
 from kaskad.engine.held import Amount, note, turned
 from kaskad.engine.holds import is_policy
-from kaskad.engine.limits import backoff
+from kaskad.engine.limits import BASE_MS, backoff
 from kaskad.engine.parcel import Result
 from kaskad.engine.spoil import close_addresses, doubt_addresses, spoil_addresses
 from kaskad.engine.world import World
@@ -34,6 +34,7 @@ _SENT_BIT, _IN_DOUBT_BIT = Kind.SENT.bit, Kind.IN_DOUBT.bit
 _REJECTED, _REJECTED_BIT = Kind.REJECTED.value, Kind.REJECTED.bit
 _QUEUED, _SUBMITTED = MessageState.QUEUED.code, MessageState.SUBMITTED.code
 _KNOWN = 1_000  # answers of providers that are remembered as they are kept
+MAILBOX_MS = 30_000  # greylisting lasts for one to five minutes, and may begin anew for who comes too soon
 MAX_ATTEMPTS = 12  # proven failures in a row; the step's patience normally ends the matter before
 
 # Refusals that a later attempt, or another account, may overcome; all others end the message.
@@ -96,13 +97,23 @@ def _learn(world: World, results: Sequence[Result], now: int) -> None:
     failing = {result.account_id for result in results if result.reason in _FAILURES}
     for result in results:
         if result.reason is not None:
-            world.traffic.lessons.about(result.account_id).settle(now, result.reason, result.retry_after_ms)
+            others = result.of_person and _others(world, result.account_id, now)
+            world.traffic.lessons.about(result.account_id).settle(
+                now, result.reason, result.retry_after_ms, of_person=result.of_person, others=others
+            )
         elif result.account_id in failing:
             world.traffic.lessons.about(result.account_id).accepted(now, 1)
     for account_id in accepted.keys() - failing:
         world.traffic.lessons.about(account_id).accepted(now, accepted[account_id])
     for account_id in {result.account_id for result in results}:
         world.traffic.watch_breaker(account_id, now)
+
+
+def _others(world: World, account_id: int, now: int) -> bool:
+    """Say whether another account of the channel works."""
+    account = world.accounts.get(account_id)
+    alike = [] if account is None else world.accounts.by_channel.get(account.channel.code, [])
+    return any(one.id != account_id and world.traffic.limits[one.id].works(now) for one in alike)
 
 
 def _judge_sender(world: World, result: Result, now: int) -> None:
@@ -210,7 +221,8 @@ def _queue_again(
     world: World, changes: Changes, result: Result, key: MessageKey, now: int, *, doubtful: bool
 ) -> None:
     """Let a message that was refused for now be handed over later, by another account where that may be."""
-    not_before = now + (result.retry_after_ms or backoff(result.attempt, f"{key}"))
+    base_ms = MAILBOX_MS if result.of_person else BASE_MS
+    not_before = now + (result.retry_after_ms or backoff(result.attempt, f"{key}", base_ms=base_ms))
     account_id = result.account_id if doubtful else _next_account(world, result, now)
     not_before = now if account_id != result.account_id else not_before
     if result.accepted is None:

@@ -86,6 +86,8 @@ _RELAY = re.compile(
     r"|(unable|not permitted|not allowed) to relay",
     re.IGNORECASE,
 )
+_GREY = re.compile(r"gr[ae]y-?list", re.IGNORECASE)  # RFC 6647; by whatever code
+_OF_SENDER = ("4.1.7", "4.1.8")
 _LOGIN = (530, 534, 535, 538)  # whatever the enhanced code
 NO_BOUNCES = "the address for bounces is no address: write bounces@example.org"
 NO_BOUNCE_SECRET = "bounce_domain needs bounce_secret, which proves that a bounce is one of our mails"
@@ -106,10 +108,14 @@ class Mail(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """The last word of a mail server on one mail: what refused it, or the reply to its final dot."""
+    """The last word of a mail server on one mail: what refused it, or the reply to its final dot.
+
+    `to_person`: it was said of the recipient or of the mail, not in a greeting or of the sender.
+    """
 
     code: int
     text: str
+    to_person: bool = False
 
 
 class Smtp(Provider):
@@ -212,7 +218,17 @@ class Smtp(Provider):
         elif reply.code in _LOGIN or _RELAY.search(reply.text):
             reason = Reason.AUTH
         # The text itself may repeat the address: only its code is kept.
-        raise SendError(reason, f"the mail server answered {reply.code}", code=code)
+        detail = f"the mail server answered {reply.code}"
+        raise SendError(reason, detail, code=code, of_person=reason is Reason.TRANSIENT and _one(reply, code))
+
+
+def _one(reply: Reply, code: str) -> bool:
+    """Say whether a refusal for now is about one mailbox, as by greylisting: others may be open."""
+    if not reply.to_person or reply.code not in (450, 451, 452) or code in _OF_SENDER:
+        return False
+    if _GREY.search(reply.text) or code.startswith(("4.1.", "4.2.")):
+        return True
+    return reply.code == 450 and (code == "450" or code.startswith("4.7."))  # "blocked for policy reasons"
 
 
 def _content(outgoing: Outgoing, sender: tuple[str, str], to: str) -> tuple[list[tuple[str, str]], bytes]:

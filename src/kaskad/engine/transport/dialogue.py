@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from msgspec.structs import replace
+
 from kaskad.domain.errors import SendError
 from kaskad.domain.terms import Reason
 from kaskad.providers.smtp import Mail, Reply
 
 MAX_REPLY = 65_536
+_RCPT = 1  # its place among the commands of a mail
 
 
 class Lost(Exception):
@@ -48,7 +51,8 @@ class Dialogue(asyncio.Protocol):
     async def hand(self, mail: Mail) -> Reply:
         """Return the word on a mail that the server waits for; raises SendError (unknown) if it is lost."""
         try:
-            return await self._ask(mail.content.replace(b"\r\n.", b"\r\n.."), b".\r\n")
+            reply = await self._ask(mail.content.replace(b"\r\n.", b"\r\n.."), b".\r\n")
+            return replace(reply, to_person=True)
         except Lost as error:
             detail = "the mail server was lost before it confirmed the mail"
             raise SendError(Reason.AMBIGUOUS, detail, accepted=None) from error
@@ -72,16 +76,16 @@ class Dialogue(asyncio.Protocol):
         """Return why the server will not have the mail; None: it waits for its content."""
         commands = (f"MAIL FROM:<{mail.sender}>\r\n", f"RCPT TO:<{mail.to}>\r\n", "DATA\r\n")
         if not self._pipelining:
-            for command in commands:
+            for number, command in enumerate(commands):
                 reply = await self._ask(command.encode("ascii"))
                 if reply.code >= 400 or reply.code < 200:
-                    return reply
+                    return replace(reply, to_person=number == _RCPT)
             return None
         self._write("".join(commands).encode("ascii"), len(commands))
         replies: list[Reply] = []
         try:
-            for _ in commands:
-                replies.append(await self._read())
+            for number in range(len(commands)):
+                replies.append(replace(await self._read(), to_person=number == _RCPT))
         except Lost:
             if not replies or replies[-1].code < 400:
                 raise
