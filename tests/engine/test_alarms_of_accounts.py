@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -13,6 +13,7 @@ from kaskad.actions.office import Office
 from kaskad.domain.terms import Reason
 from kaskad.engine.parcel import Parcel
 from kaskad.store.db import Database
+from support.postgres import clear
 from support.stage import Stage, accepted, refused
 
 TEXT = """
@@ -101,11 +102,18 @@ def test_an_account_that_is_down_stays_told_of_while_a_message_tries_it(hangs):
     assert told(office) == [("account_down", False)]
 
 
-def test_an_account_that_is_down_to_one_process_is_told_of_once_by_all(postgres_db):
-    first = Stage(postgres_db)
+@pytest.fixture
+def several(postgres_db: Database) -> Iterator[Database]:
+    """A database of several processes, empty again after the test."""
+    yield postgres_db
+    clear(postgres_db)
+
+
+def test_an_account_that_is_down_to_one_process_is_told_of_once_by_all(several):
+    first = Stage(several)
     first.cascade(TEXT)
     first.answer = lambda parcel: refused(parcel, first.clock.now(), Reason.TRANSIENT)
-    offices = [directly(first), directly(first.beside(postgres_db))]
+    offices = [directly(first), directly(first.beside(several))]
     begin(first, 5)
     for _ in range(3):
         for office in offices:
