@@ -244,3 +244,9 @@ def test_what_a_planned_launch_cannot_be_is_refused(stage, office, hours, change
     with pytest.raises(Invalid) as refused:
         launch_dates.plan(office, "sale", Told(ALL, **{"at": after(stage, hours), **changes}))
     assert refused.value.pointers == (where,)
+
+
+def test_a_cascade_whose_steps_may_be_a_month_late_waits_as_long_for_its_launch(stage, office):
+    stage.cascade(CASCADE.replace("class: service", "class: service\nmax_lateness: 1mo"))
+    made = launch_dates.plan(office, "sale", Told(ALL, after(stage, 1)))
+    assert goes_on(office, stage, "29d") == 3 and state(office, made.id) == "done"

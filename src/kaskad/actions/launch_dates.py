@@ -15,6 +15,7 @@ from kaskad.actions.audience import Audience
 from kaskad.actions.launch_parts import brand_zone, instant
 from kaskad.actions.launches import Settled
 from kaskad.actions.office import Office
+from kaskad.domain.entering import latest
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.ids import launch_text
 from kaskad.domain.policy import DAY, HOUR, Policy
@@ -100,7 +101,7 @@ def due(date: Date, zone: str) -> int:
 
 def _begin(office: Office, one: Planned, zone: str) -> None:
     """Begin a launch; keep why it was missed, where it cannot, or not in time."""
-    late = office.now() > instant(one.date.wall_at, zone) + _lateness_ms(office, one.slug)
+    late = office.now() > _latest(office, one.slug, instant(one.date.wall_at, zone))
     try:
         what = launches.settle(office, one.slug, audience_of(one.audience), "")
         if late:
@@ -159,14 +160,13 @@ def audience_of(text: str) -> Audience:
     return Audience(list=name if kind == "list" else "", segment=name if kind == "segment" else "")
 
 
-def _lateness_ms(office: Office, slug: str) -> int:
-    """Return how late a launch may begin: as late as a step may."""
+def _latest(office: Office, slug: str, at: int) -> int:
+    """Return until when a launch of that instant may begin: as late as a step may."""
     with office.read() as tx:
         row = cascade_store.by_slug(tx, slug)
         policy = settings.get(tx, POLICY, Policy) or Policy()
     version = office.engine.world.versions.get(row.version_id or 0)
-    own = version.cascade.max_lateness if version else None
-    return policy.max_lateness_ms if own is None else own.days * DAY + own.ms
+    return at + policy.max_lateness_ms if version is None else latest(version, at)
 
 
 def _waits(office: Office, slug: str) -> bool:

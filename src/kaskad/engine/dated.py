@@ -13,6 +13,7 @@ from msgspec.structs import astuple
 
 from kaskad.domain.dated import Dated, Due, due, wanted
 from kaskad.domain.policy import HOUR
+from kaskad.domain.span import approximate_ms
 from kaskad.domain.version import Version
 from kaskad.engine.enrol import Request
 from kaskad.engine.world import World
@@ -88,4 +89,4 @@ def _known(tx: Transaction, version: Version, ids: Sequence[int]) -> set[tuple[i
 
 def _lateness_ms(version: Version) -> int:
     own = version.cascade.max_lateness
-    return version.policy.max_lateness_ms if own is None else own.days * 24 * HOUR + own.ms
+    return version.policy.max_lateness_ms if own is None else approximate_ms(own)
