@@ -1,5 +1,6 @@
 """A launch begins at its date, once, whatever happens meanwhile; or it is missed, and an alarm says so."""
 
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 
 import pytest
@@ -244,6 +245,25 @@ def test_what_a_planned_launch_cannot_be_is_refused(stage, office, hours, change
     with pytest.raises(Invalid) as refused:
         launch_dates.plan(office, "sale", Told(ALL, **{"at": after(stage, hours), **changes}))
     assert refused.value.pointers == (where,)
+
+
+def test_a_launch_that_is_called_off_between_two_statements_of_its_beginning_stays_so(
+    stage, office, monkeypatch
+):
+    """By another process, on PostgreSQL: on SQLite nobody writes between them."""
+    made = launch_dates.plan(office, "sale", Told(ALL, after(stage, 1), pace="1/h"))
+    other, real = directly(stage.beside(stage.db)), launches.dates.begin
+    calling = ThreadPoolExecutor(1)
+    said: list[Future] = []
+
+    def while_somebody_calls_it_off(*told):
+        said.append(calling.submit(launches.stop, other, "sale", made.id))
+        wait(said, 0.5)
+        return real(*told)
+
+    monkeypatch.setattr(launches.dates, "begin", while_somebody_calls_it_off)
+    goes_on(office, stage, "1h")
+    assert said[0].result(30).state == "stopped" and state(office, made.id) == "stopped"
 
 
 def test_a_cascade_whose_steps_may_be_a_month_late_waits_as_long_for_its_launch(stage, office):

@@ -39,9 +39,10 @@ SELECT c.slug, d.why
 
 -- name: end_launch_date
 -- Begun once, by whichever process is first; never one that was called off meanwhile, or has another date by now.
+-- Until the end of the transaction nobody calls it off.
 UPDATE launch_dates SET state = :state, why = :why
  WHERE launch_id = :id AND state = 'planned' AND wall_at = :wall_at AND clock = :clock
-   AND launch_id IN (SELECT id FROM launches WHERE state = 'paused');
+   AND launch_id IN (SELECT id FROM launches WHERE id = :id AND state = 'paused' /* postgresql: FOR UPDATE */);
 
 -- name: begin_planned
 UPDATE launches
