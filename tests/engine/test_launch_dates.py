@@ -247,6 +247,11 @@ def test_what_a_planned_launch_cannot_be_is_refused(stage, office, hours, change
     assert refused.value.pointers == (where,)
 
 
+def lists_of(office: Office) -> list[str]:
+    with office.read() as tx:
+        return lists.names(tx, limit=99)
+
+
 def test_a_launch_that_is_called_off_between_two_statements_of_its_beginning_stays_so(
     stage, office, monkeypatch
 ):
@@ -264,6 +269,23 @@ def test_a_launch_that_is_called_off_between_two_statements_of_its_beginning_sta
     monkeypatch.setattr(launches.dates, "begin", while_somebody_calls_it_off)
     goes_on(office, stage, "1h")
     assert said[0].result(30).state == "stopped" and state(office, made.id) == "stopped"
+
+
+@pytest.mark.parametrize("own_clock", [False, True])
+def test_a_launch_that_cannot_begin_leaves_no_lists_behind(stage, office, monkeypatch, own_clock):
+    segments.put(office, "all", "not contact.silent")
+    launch_dates.plan(office, "sale", Told(Audience(segment="all"), after(stage, 1), own_clock=own_clock))
+
+    def fails(*_, **__):
+        raise KeyError("step")
+
+    monkeypatch.setattr(launches.dates, "begin", fails)
+    for _ in range(3):
+        goes_on(office, stage, "1h")
+    assert lists_of(office) == []
+    monkeypatch.undo()
+    goes_on(office, stage, "1m")
+    assert len(lists_of(office)) == (2 if own_clock else 1)
 
 
 def test_a_cascade_whose_steps_may_be_a_month_late_waits_as_long_for_its_launch(stage, office):

@@ -17,7 +17,7 @@ from kaskad.store import launch_dates as store
 from kaskad.store.launch_dates import Planned
 
 PREFIX = "hours of launch "  # of the lists' names
-_PIECE = 5_000
+_PIECE = 50_000  # people looked at together
 
 
 class Parted(Struct, frozen=True):
@@ -38,34 +38,34 @@ def brand_zone(office: Office) -> str:
         return (settings.get(tx, POLICY, Policy) or Policy()).zone
 
 
-def divide(office: Office, planned: Planned, list_id: int | None) -> Parted:
-    """Return who enters when, of a list or of all, where each goes by their own clock.
+def divide(office: Office, planned: Planned, list_id: int | None, made: list[int]) -> Parted:
+    """Return who enters when, of a list or of all, where each goes by their own clock; lists go into `made`.
 
     Whose zone is not known goes by the brand's; of several the first counts.
     """
     if planned.date.clock != store.OWN:
         return Parted()
     brand, wall_at = brand_zone(office), planned.date.wall_at
-    found: defaultdict[int, list[int]] = defaultdict(list)
+    own: dict[int, int] = {}
     at_zone: dict[str, int] = {}
-    after = 0
-    while True:
+    rows, after = [(0, "")], 0
+    while rows:
         with office.read() as tx:
             rows = store.zones(tx, list_id, after, _PIECE)
-        for contact_id, known in rows:
+        found: defaultdict[int, list[int]] = defaultdict(list)
+        for after, known in rows:
             zone = next(iter(known.split()), "")
             if zone not in at_zone:
                 at_zone[zone] = instant(wall_at, zone if is_zone(zone) else brand)
-            found[at_zone[zone]].append(contact_id)
-        if len(rows) < _PIECE:
-            break
-        after = rows[-1][0]
-    made = {opens_at: _list(office, planned.launch_id, opens_at, ids) for opens_at, ids in found.items()}
-    return Parted(made, instant(wall_at, brand))
+            found[at_zone[zone]].append(after)
+        for opens_at, contact_ids in found.items():
+            if opens_at not in own:
+                own[opens_at] = _list(office, planned.launch_id, opens_at)
+                made.append(own[opens_at])
+            lists.fill(office, own[opens_at], contact_ids)
+    return Parted(own, instant(wall_at, brand))
 
 
-def _list(office: Office, launch_id: int, opens_at: int, contact_ids: list[int]) -> int:
+def _list(office: Office, launch_id: int, opens_at: int) -> int:
     name = f"{PREFIX}{launch_id}: {opens_at} {office.now()}"
-    list_id = office.write(lambda tx: cascades.save_list(tx, name))
-    lists.fill(office, list_id, contact_ids)
-    return list_id
+    return office.write(lambda tx: cascades.save_list(tx, name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from kaskad.actions import canaries, crowds, forecast_on_trial, launch_parts, segments
+from kaskad.actions import canaries, crowds, forecast_on_trial, launch_parts, lists, segments
 from kaskad.actions.audience import ALL, Audience
 from kaskad.actions.canaries import Wanted
 from kaskad.actions.cascades import definition_of
@@ -13,7 +13,7 @@ from kaskad.actions.forecast import Expected
 from kaskad.actions.office import Office
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.definition.reading import PACE_REMEDY, pace_an_hour
-from kaskad.domain.errors import Conflict, Invalid, NotFound
+from kaskad.domain.errors import Conflict, Invalid, NotFound, Uncertain
 from kaskad.domain.ids import launch_text
 from kaskad.domain.worded import worded
 from kaskad.store import canaries as canary_store
@@ -93,17 +93,36 @@ def carry_out(
 ) -> Begun | None:
     """Begin a launch, the one that was `planned` under its own id; return None where that has begun before.
 
-    Raises NotFound where whom it is for is not there any more.
+    Raises NotFound where whom it is for is not there any more. What does not begin leaves no lists behind.
     """
+    made: list[int] = []
+    try:
+        begun = _carried_out(office, slug, what, canary, planned, made)
+    except Uncertain:  # it may go through them
+        raise
+    except BaseException:
+        lists.forget(office, made)
+        raise
+    if begun is None:
+        lists.forget(office, made)
+    return begun
+
+
+def _carried_out(
+    office: Office, slug: str, what: Settled, canary: Wanted | None, planned: Planned | None, made: list[int]
+) -> Begun | None:
+    """Begin a launch; the lists that are made for it go into `made`."""
     audience, version_id = what.audience, what.version_id
     frozen = segments.freeze(office, audience.segment) if audience.segment else None
+    made += [] if frozen is None else [frozen]
     foretold = msgspec.json.encode(_forecast(office, what.cascade, slug, version_id, audience)).decode()
     now = office.now()
     with office.read() as tx:
         list_id = members_of(tx, audience) if frozen is None else frozen
         size = store.size_of(tx, list_id)
     first = canaries.draw(office, version_id, list_id, size, canary) if canary else None
-    parted = launch_parts.divide(office, planned, list_id) if planned else launch_parts.Parted()
+    made += [] if first is None else [first.list_id]
+    parted = launch_parts.divide(office, planned, list_id, made) if planned else launch_parts.Parted()
 
     def change(tx: Transaction) -> Begun | None:
         if planned is not None and not dates.end(tx, planned, dates.BEGUN):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from kaskad.actions import contacts
 from kaskad.actions.office import Office
@@ -75,6 +76,14 @@ def add(office: Office, name: str, who: Sequence[str]) -> int:
         found = store.get(tx, name)
         contact_ids = contacts.find_many(tx, who, "/contacts")
     return fill(office, found.id, contact_ids)
+
+
+def forget(office: Office, list_ids: Sequence[int]) -> None:
+    """Drop lists that nobody has seen, between ticks, some members at a time."""
+    for list_id in list_ids:
+        while office.write(partial(store.clear, list_id=list_id, limit=_PIECE)):
+            pass
+        office.write(partial(store.drop, list_id=list_id))
 
 
 def fill(office: Office, list_id: int, contact_ids: Sequence[int]) -> int:
