@@ -508,3 +508,19 @@ def test_a_launch_that_fails_rests_and_the_others_go_on(db, monkeypatch):
     monkeypatch.undo()
     stage.passes("1h")
     assert len(stage.runs(ann)) == 2
+
+
+def test_what_the_database_is_at_fault_for_while_the_cause_is_looked_for_lets_no_launch_rest(db, monkeypatch):
+    stage, _ = started(db, 1)
+    stage.cascade(CASCADE.replace("plain", "news").replace("{event: joined}", "{broadcast: all}"))
+    failures = iter([KeyError("step")] * 2)  # of the tick itself, and of the first look at what it fails of
+
+    def failing(*_):
+        raise next(failures, Full("no room"))
+
+    with stage.db.write() as tx:
+        cascades.launch(tx, 2, None, 0, stage.clock.now())
+    monkeypatch.setattr("kaskad.engine.tick.broadcast", failing)
+    with pytest.raises(Full):
+        stage.works()
+    assert not stage.world.work.resting and not resting(stage)

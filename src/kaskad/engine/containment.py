@@ -131,9 +131,9 @@ class Containment:
         try:
             step()
         except Exception as error:
+            self._world.work.resting = before
             if not is_defect(error):
                 raise
-            self._world.work.resting = before
             self._why = _defect_of(error)
             return False
         for what in without:
