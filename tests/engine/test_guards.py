@@ -1,6 +1,7 @@
 """Guardrails stop what goes wrong, say why, tell people, and watch anew once somebody has looked."""
 
 import threading
+import time
 from concurrent.futures import Future
 
 import pytest
@@ -135,6 +136,29 @@ def test_what_one_part_of_a_look_fails_of_keeps_nobody_from_being_told(db, monke
     thread.start()
     try:
         assert looked.wait(30)
+    finally:
+        thread.stop()
+
+
+def test_launches_begin_at_their_dates_however_long_a_look_takes(db, monkeypatch):
+    looks, begun, often = [], [], threading.Event()
+
+    def slow(*_):
+        looks.append(1)
+        time.sleep(0.3)  # so the next look is in twelve seconds
+
+    def go_on(*_):
+        begun.append(len(looks))
+        if begun.count(1) == 3:
+            often.set()
+
+    monkeypatch.setattr(watch, "EVERY_S", 0.01)
+    monkeypatch.setattr(watch.guards, "watch", slow)
+    monkeypatch.setattr(watch.launch_dates, "go_on", go_on)
+    thread = watch.Watch(directly(Stage(db)))
+    thread.start()
+    try:
+        assert often.wait(10)
     finally:
         thread.stop()
 

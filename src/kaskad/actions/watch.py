@@ -37,6 +37,7 @@ class Watch:
 
     def look(self) -> None:
         """Look once."""
+        launch_dates.go_on(self._office)
         for part in self._parts():
             part()
 
@@ -44,7 +45,6 @@ class Watch:
         office = self._office
         return (
             partial(guards.watch, office),
-            partial(launch_dates.go_on, office),
             partial(canaries.go_on, office),
             partial(version_canaries.go_on, office),
             partial(alarm_book.sync, office),
@@ -53,12 +53,16 @@ class Watch:
         )
 
     def _run(self) -> None:
-        wait_s = EVERY_S
-        while not self._ended.wait(wait_s):
+        next_s = 0.0
+        while not self._ended.wait(EVERY_S):
+            _guarded(partial(launch_dates.go_on, self._office))  # in time, however long looks take
             began_s = monotonic()
+            if began_s < next_s:
+                continue
             for part in self._parts():  # what one of them fails of keeps nobody from being told
                 _guarded(part)
-            wait_s = max(EVERY_S, _RARER * (monotonic() - began_s))
+            ended_s = monotonic()
+            next_s = ended_s + _RARER * (ended_s - began_s)
 
 
 def _guarded(work: Callable[[], object]) -> None:
