@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaskad.domain.cascade import Clock, Span
-from kaskad.domain.channels import CHANNELS, Family, Needs, mask_of, satisfies, success_mask, tells
+from kaskad.domain.channels import CHANNELS, Family, Needs, mask_of, success_mask, tells
 from kaskad.domain.terms import Channel, Kind, Reaction
 
 HOUR = 3_600_000
@@ -58,6 +58,10 @@ def test_what_a_step_must_say_follows_its_channel():
     assert CHANNELS[Channel.ROBOT_CALL].needs is Needs.SAY
     assert CHANNELS[Channel.AGENT_CALL].needs is Needs.SCRIPT
     assert CHANNELS[Channel.PUSH].needs is Needs.TEXT
+
+
+def satisfies(facts, reaction, channel):
+    return facts & mask_of(reaction, channel) != 0
 
 
 @given(channels, kinds, kinds)

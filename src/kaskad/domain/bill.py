@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation, Overflow
 from functools import lru_cache
 from typing import Literal
@@ -259,11 +259,6 @@ def reason_of(billed: int, held: int, lines: int, parts: int | None, ours: int |
     if held == 0:
         return "free"
     return "parts" if parts is not None and ours is not None and parts != ours else "price"
-
-
-def day_before(at: int) -> int:
-    """Return an instant a day earlier."""
-    return at - int(timedelta(days=1).total_seconds() * 1000)
 
 
 def day_of(at: int) -> str:

@@ -175,11 +175,6 @@ def success_mask(success: Reaction | None, channel: Channel) -> int:
     return _MASKS[channel][Reaction.REACTED if success is None else success]
 
 
-def satisfies(kind_mask: int, reaction: Reaction, channel: Channel) -> bool:
-    """Return whether the facts in `kind_mask` show the reaction on this channel."""
-    return kind_mask & _MASKS[channel][reaction] != 0
-
-
 def _masks(channel: Channel) -> dict[Reaction, int]:
     voice = CHANNELS[channel].family is Family.CALL
     keypress = Kind.KEYPRESS.bit | Kind.ASKED_AGENT.bit if voice else 0

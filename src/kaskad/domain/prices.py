@@ -23,7 +23,6 @@ from kaskad.domain.terms import MessageClass
 
 ELSEWHERE = "*"
 Per = Literal["message", "part", "minute", "thousand"]
-PERS: tuple[Per, ...] = ("message", "part", "minute", "thousand")
 
 
 class PriceRow(Struct, frozen=True, omit_defaults=True):

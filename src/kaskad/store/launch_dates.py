@@ -11,7 +11,6 @@ from kaskad.store.db import Transaction
 
 BRAND, OWN = "brand", "own"
 BEGUN, MISSED = "begun", "missed"
-PLANNED = "planned"
 
 
 class Date(Struct, frozen=True):
