@@ -7,6 +7,7 @@ from kaskad.domain.policy import HOUR
 from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.engine.receive import Delivery
 from kaskad.engine.world import Options
+from kaskad.store import accounts as account_store
 from support.stage import Stage, accepted, refused
 
 CASCADE = """
@@ -153,3 +154,17 @@ def test_who_waits_for_an_account_is_told_by_the_first_of_all_lanes(either):
         stage.rows("next_queued", account_id=account_id, now=began + ms)[0][0] for ms in (0, 1_000, 3_000)
     ]
     assert after == [began + 1_000, began + 2_000, None]
+
+
+def test_of_very_many_who_wait_for_an_account_no_more_are_counted_than_a_bound(either, monkeypatch):
+    monkeypatch.setattr(account_store, "MOST_QUEUED", 5)
+    stage = Stage(either)
+    slow = stage.account(Channel.SMS, "sms", limits={"concurrency": 1, "per_second": 1e6, "burst": 1_000})
+    stage.cascade(CASCADE.format("service").replace("email, subject: Hello", "sms"))
+    stage.answer = lambda parcel: None
+    lengths = []
+    for number in range(8):
+        stage.event(stage.person(f"p{number}"), "service")
+        with either.read() as tx:
+            lengths.append(account_store.queue_lengths(tx)[slow])
+    assert lengths == [0, 1, 2, 3, 4, 5, 5, 5]

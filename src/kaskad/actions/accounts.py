@@ -78,7 +78,7 @@ def listing(office: Office) -> list[Shown]:
     """Return all accounts, in the order in which they are asked."""
     with office.read() as tx:
         kept = account_store.all_accounts(tx, office.vault)
-        queued = {row[0]: int(row[1]) for row in tx.all("queue_lengths")}
+        queued = account_store.queue_lengths(tx)
         held = holds.load(tx)
         failed = {account.id: _failures(tx, account.id, office.now() - HOUR_MS) for account in kept}
     return [

@@ -116,11 +116,15 @@ def _of_accounts(office: Office) -> Iterator[Alarm]:
         if each.doing.held is not None:
             yield Alarm("account_held", each.account.name, each.doing.held.why)
         elif each.doing.breaker in ("open", "probing"):
-            yield Alarm("account_down", each.account.name, str(each.doing.queued))
+            yield Alarm("account_down", each.account.name, _waiting(each.doing.queued))
         elif each.doing.silent:
-            yield Alarm("account_silent", each.account.name, str(each.doing.queued))
+            yield Alarm("account_silent", each.account.name, _waiting(each.doing.queued))
         elif each.doing.trouble:
             yield Alarm("account_trouble", each.account.name, each.doing.trouble)
+
+
+def _waiting(count: int) -> str:
+    return f"{count}+" if count >= account_store.MOST_QUEUED else str(count)
 
 
 def _of_budgets(office: Office) -> Iterator[Alarm]:

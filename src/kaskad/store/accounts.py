@@ -14,6 +14,8 @@ from kaskad.domain.worded import worded
 from kaskad.store.db import Row, Transaction
 from kaskad.store.vault import Vault
 
+MOST_QUEUED = 10_000  # messages that are counted as waiting for one account
+
 
 class Account(Struct, frozen=True, kw_only=True):
     """One account as it is kept; the engine reads `limits` and `prices` as its provider's shapes."""
@@ -57,6 +59,11 @@ def save(tx: Transaction, vault: Vault, account: Account) -> int:
 def all_accounts(tx: Transaction, vault: Vault) -> list[Account]:
     """Return every account with its secrets readable, in the order in which they are asked."""
     return [_account(row, vault) for row in tx.all("live_accounts")]
+
+
+def queue_lengths(tx: Transaction) -> dict[int, int]:
+    """Return how many messages wait for each account; MOST_QUEUED are as many or more."""
+    return {row[0]: int(row[1]) for row in tx.all("queue_lengths", most=MOST_QUEUED)}
 
 
 def delete(tx: Transaction, vault: Vault, name: str, now: int) -> None:

@@ -31,6 +31,7 @@ from kaskad.domain.course import Leg
 from kaskad.domain.money import DIGITS
 from kaskad.domain.terms import Channel, MessageState, TaskState
 from kaskad.engine.pulse import BOUNDS_S
+from kaskad.store import accounts as account_store
 from kaskad.store import set_aside
 from kaskad.store.db import Transaction
 from kaskad.store.webhooks import STATES
@@ -120,7 +121,7 @@ class Metrics(Collector):
 
     def _of_accounts(self, tx: Transaction) -> Iterable[Metric]:
         world = self._office.engine.world
-        queued = {row[0]: row[1] for row in tx.all("queue_lengths")}
+        queued = account_store.queue_lengths(tx)
         queue = GaugeMetricFamily("kaskad_queue", "Messages that wait for an account.", labels=["account"])
         flight = GaugeMetricFamily(
             "kaskad_in_flight", "Messages handed over, not answered yet.", labels=["account"]

@@ -36,8 +36,10 @@ UPDATE accounts SET deleted_at = :now, name = name || ' (' || id || ')', secrets
  WHERE name = :name AND deleted_at IS NULL;
 
 -- name: queue_lengths
--- Messages that wait for their account.
-SELECT account_id, count(*) FROM messages WHERE not_before IS NOT NULL GROUP BY account_id;
+-- Messages that wait for each account; no more are counted than :most, so that it takes as long however many wait.
+SELECT a.id, (SELECT count(*) FROM (
+           SELECT 1 FROM messages m WHERE m.account_id = a.id AND m.not_before IS NOT NULL LIMIT :most) AS counted)
+  FROM accounts a;
 
 -- name: put_account_secrets
 UPDATE accounts SET secrets = :secrets WHERE id = :id;

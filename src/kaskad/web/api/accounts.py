@@ -184,7 +184,7 @@ class DoingView(View):
     `trouble` tells why its service cannot be set up or polled; "" where all is well.
     """
 
-    queued: int
+    queued: Annotated[int, Field(description="Messages that wait for it; 10000 are 10000 or more.")]
     in_flight: int
     breaker: str
     open_until: datetime | None

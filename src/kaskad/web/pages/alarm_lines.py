@@ -85,12 +85,12 @@ def _of_account(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
             yield ShownAlarm("warn", text, path, look._("Account"))
         case "account_down":
             text = look._("Account %(name)s does not answer; messages wait for it: %(count)s.",
-                          name=each.name, count=look.n(int(each.detail)))  # fmt: skip
+                          name=each.name, count=_waiting(look, each.detail))  # fmt: skip
             yield ShownAlarm("bad", text, path, look._("Channels"))
         case "account_silent":
             text = look._("Account %(name)s has taken nothing for half a minute, though it is asked; "
                           "messages wait for it: %(count)s.", name=each.name,
-                          count=look.n(int(each.detail)))  # fmt: skip
+                          count=_waiting(look, each.detail))  # fmt: skip
             yield ShownAlarm("bad", text, path, look._("Channels"))
         case "account_held":
             text = look._("Account %(name)s is held and sends nothing: %(why)s. Mend that, then let it send "
@@ -108,6 +108,11 @@ def _of_account(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
             text = look._("The budget of %(name)s is used up by %(share)s.",
                           name=_whose(look, each), share=share)  # fmt: skip
             yield ShownAlarm("warn", text)
+
+
+def _waiting(look: Look, count: str) -> str:
+    """Return how many messages wait; of very many that they are at least so many."""
+    return look.n(int(count.rstrip("+"))) + ("+" if count.endswith("+") else "")
 
 
 def _whose(look: Look, budget: Alarm) -> str:
