@@ -10,6 +10,7 @@ from kaskad.actions import launch_dates, launches, policy, segments
 from kaskad.actions.alarms import alarms
 from kaskad.actions.audience import Audience
 from kaskad.actions.launch_dates import Told
+from kaskad.actions.lists import create, to_choose
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.policy import HOUR
@@ -212,6 +213,17 @@ def test_a_pace_is_counted_anew_for_each_hour_of_a_launch(stage, office):
     assert goes_on(office, stage, "61m") == 3
     sent = sorted(parcel.contact_id for parcel in stage.parcels)
     assert sent == [1, 2, 4], "the three whose hour it became a minute ago enter one a minute"
+
+
+def test_lists_that_a_launch_makes_for_itself_are_not_chosen_from(stage, office):
+    for n in range(3, 210):  # a canary has two hundred people at least
+        stage.person(f"p{n}")
+    create(office, "vip")
+    launch_dates.plan(office, "sale", Told(ALL, after(stage, 20), own_clock=True))
+    launch_dates.plan(office, "sale", Told(ALL, after(stage, 20), canary="10%"))
+    goes_on(office, stage, "21h")
+    assert {name.partition(" of ")[0] for name in lists_of(office)} == {"canary", "hours", "vip"}
+    assert to_choose(office, 9) == ["vip"]
 
 
 def test_who_waits_for_their_hour_never_enters_once_the_launch_is_stopped(stage, office):

@@ -16,7 +16,6 @@ from kaskad.store import cascades, settings
 from kaskad.store import launch_dates as store
 from kaskad.store.launch_dates import Planned
 
-PREFIX = "hours of launch "  # of the lists' names
 _PIECE = 50_000  # people looked at together
 
 
@@ -67,5 +66,5 @@ def divide(office: Office, planned: Planned, list_id: int | None, made: list[int
 
 
 def _list(office: Office, launch_id: int, opens_at: int) -> int:
-    name = f"{PREFIX}{launch_id}: {opens_at} {office.now()}"
+    name = f"{lists.HOURS}{launch_id}: {opens_at} {office.now()}"
     return office.write(lambda tx: cascades.save_list(tx, name))

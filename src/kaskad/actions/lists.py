@@ -16,6 +16,8 @@ from kaskad.store.db import Transaction
 from kaskad.store.lists import KnownList
 
 _PIECE = 2_000  # members written between two ticks
+HOURS = "hours of launch "  # people by when it is their hour
+_OWN = ("seeds ", "canary of ", HOURS)  # how names begin of lists that launches make for themselves
 
 
 def create(office: Office, name: str) -> KnownList:
@@ -41,6 +43,17 @@ def names(office: Office, *, limit: int, after: str = "") -> list[str]:
     """Return the names of lists, those after a name."""
     with office.read() as tx:
         return store.names(tx, limit=limit, after=after)
+
+
+def to_choose(office: Office, limit: int) -> list[str]:
+    """Return names of lists to choose from: without those that launches make for themselves."""
+    found: list[str] = []
+    after = ""
+    with office.read() as tx:
+        while len(found) < limit and (piece := store.names(tx, after=after, limit=_PIECE)):
+            found += [name for name in piece if not name.startswith(_OWN)]
+            after = piece[-1]
+    return found[:limit]
 
 
 def put_all(office: Office, name: str, contact_ids: Sequence[int]) -> int:

@@ -14,7 +14,7 @@ from kaskad.actions.cascades import Overview
 from kaskad.actions.forecast import Expected
 from kaskad.actions.grounds import grounds, on_list
 from kaskad.actions.launch_dates import audience_of, clock_text
-from kaskad.actions.launch_parts import PREFIX, brand_zone
+from kaskad.actions.launch_parts import brand_zone
 from kaskad.actions.launch_preview import Preview, preview
 from kaskad.actions.office import Office
 from kaskad.analytics.recent import Lately
@@ -274,9 +274,6 @@ def _looked(office: Office, slug: str, audience: str) -> tuple[Preview, Expected
 def _choices(office: Office, look: Look) -> list[tuple[str, str]]:
     kept = segments.listing(office, after="", limit=CHOICES)
     found = [(f"segment {each.name}", look.audience(f"segment {each.name}")) for each in kept]
-    found += [
-        (f"list {each.name}", look.audience(f"list {each.name}"))
-        for each in lists.listing(office, after="", limit=CHOICES)
-        if not each.name.startswith(("seeds ", "canary of ", PREFIX))
-    ]
+    names = lists.to_choose(office, CHOICES)
+    found += [(f"list {name}", look.audience(f"list {name}")) for name in names]
     return [("", look._("Choose…")), *found, ("everybody", look._("Everybody in the base"))]

@@ -63,7 +63,7 @@ def audiences(look: Look, office: Office, trigger: Tree) -> dict[str, Pairs]:
     """Return for whom a cascade can be launched, and by whom entered; whom it names now is there."""
     told = trigger if isinstance(trigger, Mapping) else {}
     of_segments = segments.names(office, limit=200)
-    asked = [*of_segments, *lists.names(office, limit=200)]
+    asked = [*of_segments, *lists.to_choose(office, 200)]
     return {
         "broadcasts": [
             (ALL, look._("Everybody in the base")),

@@ -115,8 +115,7 @@ def audience(office: Office, cascade: Cascade, whom: str) -> Audience | None:
 def choices(look: Look, office: Office) -> list[tuple[str, str]]:
     """Return whom figures can be for: values of a field, and words."""
     known = [("segment", one.name) for one in segments.listing(office, after="", limit=MOST_NAMES)]
-    names = lists.names(office, limit=MOST_NAMES)
-    known += [("list", name) for name in names if not name.startswith("seeds ")]
+    known += [("list", name) for name in lists.to_choose(office, MOST_NAMES)]
     return [
         (TYPICAL, look._("1,000 people whom each step reaches")),
         (EVERYBODY, look._("all contacts")),

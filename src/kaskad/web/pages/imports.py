@@ -76,7 +76,7 @@ def wizard(office: InOffice, request: Request, seen: Writer) -> Response:
     """Show the way of a file: choose it, see what its columns are taken for, rehearse, bring it in."""
     country = policy.show(office).country
     return render(
-        request, look_of(request, seen), "import_new.html", seen=seen, lists=lists.names(office, limit=200),
+        request, look_of(request, seen), "import_new.html", seen=seen, lists=lists.to_choose(office, 200),
         country=country,
     )  # fmt: skip
 

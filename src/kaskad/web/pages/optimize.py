@@ -166,7 +166,7 @@ def _share(text: str) -> float:
 
 def _choices(office: Office, look: Look) -> list[tuple[str, str]]:
     known = [f"segment {one.name}" for one in segments.listing(office, after="", limit=CHOICES)]
-    known += [f"list {name}" for name in lists.names(office, limit=CHOICES) if not name.startswith("seeds ")]
+    known += [f"list {name}" for name in lists.to_choose(office, CHOICES)]
     return [
         ("", look._("whom it is for, or who has entered")),
         (TYPICAL, look._("1,000 people whom each step reaches")), (EVERYBODY, look._("all contacts")),
