@@ -12,6 +12,15 @@ expect:
 """
 
 
+DEAR = """cascade: dear
+title: Dear
+class: service
+trigger: {broadcast: all}
+steps:
+  - {id: sms, channel: sms, text: "Hello", wait: 1h}
+"""
+
+
 def test_a_cascade_is_played_and_told(visit, site):
     eyes = visit("owner", language="ru")
     page = eyes.goto("/cascades/news/simulate")
@@ -44,12 +53,34 @@ def test_what_is_wrong_is_told_beside_its_field_and_a_run_that_fails_too(site):
         wrong = client.post(there, data=told | {"file": "expect: {reach: {at_least: much}}"})
         assert wrong.status_code == 422 and "1:28" in wrong.text and "a share from 0% to 100%" in wrong.text
         place = client.post(there, data=told, follow_redirects=False).headers["location"]
-        until = monotonic() + 120
-        looked = client.get(place)
-        while looked.headers.get("refresh") and monotonic() < until:
-            assert "looks again by itself" in looked.text or "обновляется сама" in looked.text
-            sleep(0.2)
-            looked = client.get(place)
-        assert looked.status_code == 200 and 'id="came"' in looked.text
+        _played(client, place)
         other = client.get(place.replace("news", "draft"))
         assert other.status_code == 200 and 'id="came"' not in other.text
+
+
+def test_a_step_of_no_known_price_is_told_as_such_and_not_as_one_that_costs_nothing(visit, site):
+    site.api.put("/cascades/dear", content=DEAR)
+    with site.client("owner") as client:
+        there = "/cascades/dear/simulate?lang=en"
+        token = re.search(r'name="csrf" value="([^"]+)', client.get(there).text)[1]
+        told = {"csrf": token, "people": "50", "seed": "2", "start": "", "whom": "typical", "file": ""}
+        place = client.post(there, data=told, follow_redirects=False).headers["location"]
+        looked = _played(client, place)
+    assert "no price: sms" in looked.text and re.search(r">\s*no price\s*<", looked.text)
+    eyes = visit("owner", language="ru", theme="dark", width="phone")
+    page = eyes.goto(place)
+    assert "нет цены" in page.locator("#came").locator("..").inner_text()
+    eyes.shoot("simulate without a price")
+    assert eyes.axe() == [] and not eyes.overflows()
+
+
+def _played(client, place):
+    """Return the page of a simulation once it is over."""
+    until = monotonic() + 120
+    looked = client.get(place)
+    while looked.headers.get("refresh") and monotonic() < until:
+        assert "looks again by itself" in looked.text or "обновляется сама" in looked.text
+        sleep(0.2)
+        looked = client.get(place)
+    assert looked.status_code == 200 and 'id="came"' in looked.text
+    return looked

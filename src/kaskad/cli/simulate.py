@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NOTES = {
     "no_prior": "nobody reacts: the field has no figure for this channel (`rates` of the file tells one)",
-    "no_price": "counted as free: nothing tells a price (`prices` of the file does)",
+    "no_price": "counted as free: no account tells a price (`prices` of the file may)",
     "condition": "its condition cannot be answered here: played as if it let everybody on",
     "date_assumed": "its date is taken to be a day after all steps are due (`trigger` of the file tells it)",
     "copied": "there are more people than were looked at: the others are taken to be like them",
@@ -209,11 +209,12 @@ def _print(told: Mapping[str, Any], file: str) -> None:
         tell(NOBODY)
         _print_checks(told["checks"], file)
         return
+    unpriced = {one["step"] for one in told["notes"] if one["note"] == "no_price"}
     start = told["start"][:16].replace("T", " ")
     tell(f"From {start} UTC, seed {told['seed']}, played in {told['seconds']:.1f} s.")
     typer.echo(table(
         ("STEP", "ARRIVE", "MESSAGES", "FAILED", "REACTED", "COST", "FIRST", "LAST", "PASSED OVER"),
-        [_step(step) for step in told["steps"]], compared=True,
+        [_step(step, unpriced) for step in told["steps"]], compared=True,
     ))  # fmt: skip
     tell(
         f"{told['reach']:.1%} reacted ({told['reached']:,}); {told['messages']:,} messages"
@@ -236,10 +237,12 @@ def _print(told: Mapping[str, Any], file: str) -> None:
     _print_checks(told["checks"], file)
 
 
-def _step(step: Mapping[str, Any]) -> Sequence[object]:
+def _step(step: Mapping[str, Any], unpriced: Collection[str]) -> Sequence[object]:
+    """Return a step's row; what messages of no known price cost is asked by a mark, as `optimize` does."""
+    dear = step["messages"] and step["step"] in unpriced
     return (
         step["step"], step["arrived"], step["messages"], step["failed"], step["reacted"],
-        _money(step["cost"]), time_text(step["first_s"]), time_text(step["last_s"]),
+        _money(step["cost"]) or ("?" if dear else ""), time_text(step["first_s"]), time_text(step["last_s"]),
         ", ".join(
             f"{why.replace('_', ' ')} {count}"
             for why, count in (*step["skipped"].items(), *_left(step))

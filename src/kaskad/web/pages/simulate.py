@@ -169,6 +169,7 @@ def _page(
         values = {
             "drawn": _drawn(look, told), "checks": [_line(look, one) for one in told.checks],
             "notes": [(step, look._(NOTES[note])) for step, note in told.notes],
+            "unpriced": {step for step, note in told.notes if note == "no_price"},
             "basis": look._(BASES[told.basis]),
             "moment": lambda what: _moment(look, what), "why": lambda one: _why(look, one),
             "after": lambda ms: _after(look, ms), "passed": lambda step: _passed(look, step),
