@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import time
 from itertools import islice
 
@@ -10,11 +11,12 @@ import pytest
 from rich.console import Console
 from starlette.testclient import TestClient
 
+from kaskad.cli.demo import _reads_russian
 from kaskad.cli.root import run
 from kaskad.cli.screens.demo import CHANNELS, Screen, as_panel, by_channel
 from kaskad.config import load
 from kaskad.demo.people import as_csv, invent
-from kaskad.demo.play import MARK, PORT, SCENARIOS, Picture, Plan, _listener, playing
+from kaskad.demo.play import MARK, PORT, SCENARIOS, Picture, Plan, _listener, playing, scenario
 from kaskad.demo.shop import Shop, Visit
 from kaskad.domain.errors import Conflict
 from kaskad.domain.inside import read_inside
@@ -47,6 +49,20 @@ def test_the_shop_tells_of_a_purchase_when_its_button_is_pressed_and_not_when_it
     assert client.post(path).status_code == 200
     assert (told, shop.sold) == ([{"id": "bought-1"}], 1)
     assert client.get("/cart-2").status_code == 404
+
+
+def test_titles_are_english_unless_the_environment_is_russian(monkeypatch):
+    for slug in SCENARIOS:
+        own, english = (scenario(slug, english=which) for which in (False, True))
+        titles = [re.findall("(?m)^title: (.*)$", text) for text in (own, english)]
+        assert len(titles[0]) == len(titles[1]) == 1 and not titles[0][0].isascii() and titles[1][0].isascii()
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    assert not _reads_russian()
+    monkeypatch.setenv("LANG", "ru_RU.UTF-8")
+    assert _reads_russian()
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    assert not _reads_russian()
 
 
 def test_a_folder_that_is_not_the_demo_s_is_left_alone(tmp_path):

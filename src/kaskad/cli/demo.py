@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from pathlib import Path
@@ -45,7 +46,7 @@ def demo(
         number: signal.signal(number, lambda *_: ending.set()) for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        plan = Plan(folder, people, time_factor, port, seed)
+        plan = Plan(folder, people, time_factor, port, seed, english=not _reads_russian())
         with playing(plan, screen.say) as play, screen.watching() as show:
             left_s, pauses_s = seconds or float("inf"), screen.pauses_s()
             while not ending.is_set() and left_s > 0:
@@ -58,3 +59,9 @@ def demo(
         for number, handler in before.items():
             signal.signal(number, handler)
     screen.say(f"Ended. {folder} keeps it: `cd {folder} && kaskad report abandoned-cart`.")
+
+
+def _reads_russian() -> bool:
+    """Say whether the environment is Russian: the first of these that is set counts, as everywhere."""
+    told = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    return told.startswith("ru")

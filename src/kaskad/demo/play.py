@@ -5,6 +5,7 @@ Everything is told to Kaskad over its API, as another system would: accounts, pe
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 import socket
@@ -39,6 +40,9 @@ from kaskad.web.service import Service, serving
 
 MARK = ".kaskad-demo"  # a folder with it is ours to empty
 SCENARIOS = ("abandoned-cart", "webinar", "reactivation", "ten-channels")
+ENGLISH = dict(
+    zip(SCENARIOS, ("Abandoned cart", "Webinar", "Reactivation", "Order that waits"), strict=True)
+)  # their titles for who reads English; their people write and read Russian
 SERVERS = ("smtp", "telegram", "smsc", "twilio", "fcm", "max", "vk", "viber", "whatsapp")
 BRAND = {"name": "Магазин Каскад", "currency": "KZT"}
 TRIED = "abandoned-cart"  # half of those who enter it get other words in the first letter
@@ -65,6 +69,7 @@ class Plan(Struct, frozen=True):
     time_factor: float = 3_600.0
     port: int = 0  # of Kaskad; 0: PORT, or any free one where that is taken
     seed: int = 1
+    english: bool = False  # titles of cascades
 
 
 class Picture(Struct, frozen=True):
@@ -244,8 +249,7 @@ def _settle(plan: Plan, people: bytes, port: int) -> Settings:
     folder = plan.folder
     (folder / "people.csv").write_bytes(people)
     for slug in SCENARIOS:
-        text = files("kaskad.demo").joinpath(f"scenarios/{slug}.yaml").read_text("utf-8")
-        (folder / f"{slug}.yaml").write_text(text, encoding="utf-8")
+        (folder / f"{slug}.yaml").write_text(scenario(slug, english=plan.english), encoding="utf-8")
     secret_key = secrets.token_urlsafe(32)
     toml = folder / "kaskad.toml"
     toml.touch(mode=0o600)
@@ -257,6 +261,12 @@ def _settle(plan: Plan, people: bytes, port: int) -> Settings:
         database=f"sqlite:{folder / 'kaskad.db'}", listen=f"127.0.0.1:{port}", secret_key=secret_key,
         private_webhooks=HERE,
     )  # fmt: skip
+
+
+def scenario(slug: str, *, english: bool) -> str:
+    """Return the definition of one of the demo's cascades, with an English title or its own."""
+    text = files("kaskad.demo").joinpath(f"scenarios/{slug}.yaml").read_text("utf-8")
+    return re.sub(r"(?m)^title: .*$", f"title: {ENGLISH[slug]}", text, count=1) if english else text
 
 
 def _listener(port: int) -> socket.socket:
