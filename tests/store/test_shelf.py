@@ -7,8 +7,6 @@ import numpy as np
 
 from kaskad.store.shelf import Shelf
 
-TX: Any = None
-
 
 class _Blocks:
     """Blocks that come to as many numbers as their number says, and note when they are read."""
@@ -16,7 +14,7 @@ class _Blocks:
     def __init__(self) -> None:
         self.read: list[int] = []
 
-    def __call__(self, tx: Any, blocks: Sequence[int]) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
+    def __call__(self, blocks: Sequence[int]) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
         self.read.extend(blocks)
         yield from ((block, np.zeros(block)) for block in blocks if block)
 
@@ -24,24 +22,24 @@ class _Blocks:
 def test_only_blocks_that_were_made_anew_are_read_again() -> None:
     shelf, blocks = Shelf(), _Blocks()
     for _ in range(2):
-        found = shelf.take(TX, "sent", {0: 7, 1: 8, 2: 9}, blocks)
+        found = shelf.take("sent", {0: 7, 1: 8, 2: 9}, blocks)
         assert {block: len(each) for block, each in found.items()} == {1: 1, 2: 2}
     assert blocks.read == [0, 1, 2]
-    assert sorted(shelf.take(TX, "sent", {0: 7, 1: 88, 3: 5}, blocks)) == [1, 3]
+    assert sorted(shelf.take("sent", {0: 7, 1: 88, 3: 5}, blocks)) == [1, 3]
     assert blocks.read == [0, 1, 2, 1, 3]
-    assert sorted(shelf.take(TX, "sent", {1: 8}, blocks)) == [1], "as an earlier transaction sees it"
+    assert sorted(shelf.take("sent", {1: 8}, blocks)) == [1], "as an earlier transaction sees it"
     assert blocks.read == [0, 1, 2, 1, 3, 1]
 
 
 def test_what_was_asked_for_longest_ago_goes_when_there_is_no_room() -> None:
     shelf, blocks = Shelf(most=100), _Blocks()
     for name in ("sent", "reacted", "sent", "ended"):
-        shelf.take(TX, name, {5: 1}, blocks)
+        shelf.take(name, {5: 1}, blocks)
     assert blocks.read == [5, 5, 5]
-    shelf.take(TX, "sent", {5: 1}, blocks)
+    shelf.take("sent", {5: 1}, blocks)
     assert blocks.read == [5, 5, 5]
-    shelf.take(TX, "reacted", {5: 1}, blocks)
+    shelf.take("reacted", {5: 1}, blocks)
     assert blocks.read == [5, 5, 5, 5]
     for _ in range(2):
-        assert len(shelf.take(TX, "large", {13: 1}, blocks)[13]) == 13
+        assert len(shelf.take("large", {13: 1}, blocks)[13]) == 13
     assert blocks.read[4:] == [13, 13]

@@ -13,9 +13,9 @@ from kaskad.store.sqlite import SqliteTransaction
 class OneThread(SqliteTransaction):
     """A transaction that only the thread may use that has begun it, and until it ends."""
 
-    def __init__(self, connection: apsw.Connection, known: Any) -> None:
+    def __init__(self, connection: apsw.Connection, *made_with: Any) -> None:
         self._thread = get_ident()
-        super().__init__(connection, known)
+        super().__init__(connection, *made_with)
 
     @property
     def _connection(self) -> apsw.Connection:

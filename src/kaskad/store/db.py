@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from kaskad.domain.errors import StoreError
+from kaskad.store.shelf import Shelf
 from kaskad.store.statements import Dialect, Statement
 
 Row = tuple[Any, ...]
@@ -27,6 +28,10 @@ class Transaction(Protocol):
     @property
     def dialect(self) -> Dialect:
         """The database's kind, for logs and tests: callers never branch on it."""
+
+    @property
+    def shelf(self) -> Shelf:
+        """What was made of blocks of this database, in memory."""
 
     def all(self, name: str, /, **params: Any) -> list[Row]:
         """Return all rows of the statement."""

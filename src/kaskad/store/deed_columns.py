@@ -23,7 +23,6 @@ from kaskad.store.db import Transaction
 from kaskad.store.packed import Packed, pack, unpack
 from kaskad.store.segment_blocks import BLOCK
 from kaskad.store.segment_columns import TOGETHER, Integers
-from kaskad.store.shelf import SHELF
 
 MOST = 20_000  # runs that are due, and people who are asked as they stand
 ENTERED, SENT, REACTED, ENDED = "entered", "sent", "reacted", "ended"
@@ -160,7 +159,7 @@ def _taken(
     tx: Transaction, made: Mapping[int, int], cascade_id: int, word: str, edge: str
 ) -> dict[int, _Told]:  # fmt: skip
     """Return by block the deeds of a word, of each contact its first or its last."""
-    return SHELF.take(tx, (cascade_id, word, edge), made, partial(_edges, cascade_id, word, edge))
+    return tx.shelf.take((cascade_id, word, edge), made, partial(_edges, tx, cascade_id, word, edge))
 
 
 class _Told(Struct, frozen=True):
@@ -207,7 +206,7 @@ def _in_order(parts: Sequence[_Told]) -> _Told:
 
 
 def _edges(
-    cascade_id: int, word: str, edge: str, tx: Transaction, blocks: Sequence[int]
+    tx: Transaction, cascade_id: int, word: str, edge: str, blocks: Sequence[int]
 ) -> Iterator[tuple[int, _Told]]:  # fmt: skip
     """Yield of each contact of some blocks its first deed or its last, in the order of contacts."""
     for block, deeds in _read(tx, cascade_id, word, blocks):

@@ -30,6 +30,7 @@ from kaskad.domain.errors import (
     Unfit,
 )
 from kaskad.store.db import Row
+from kaskad.store.shelf import Shelf
 from kaskad.store.statements import Dialect, Statement, statements
 
 POOL: Final = 8  # connections for writing, and as many for reading
@@ -185,12 +186,14 @@ class PostgresTransaction:
     dialect: Final[Dialect] = "postgresql"
 
     def __init__(
-        self, connection: psycopg.Connection[Row], known: Mapping[str, Statement], pipelined: bool, where: str
-    ) -> None:
+        self, connection: psycopg.Connection[Row], known: Mapping[str, Statement], shelf: Shelf,
+        pipelined: bool, where: str,
+    ) -> None:  # fmt: skip
         self._connection = connection
         self._where = where  # the database's name, for what is told
         self._failed: KaskadError | None = None
         self._known = known
+        self.shelf = shelf
         self._pipelined = pipelined
         self._pipeline = ExitStack()
         self._expected: list[tuple[psycopg.Cursor[Row], int, str]] = []
@@ -341,6 +344,7 @@ class PostgresDatabase:
     def __init__(self, url: str) -> None:
         self._url = url
         self._known = dict(statements("postgresql"))
+        self._shelf = Shelf()
         try:
             parts = conninfo_to_dict(url)
         except psycopg.ProgrammingError as error:
@@ -406,7 +410,8 @@ class PostgresDatabase:
             with self._told():
                 connection = self._begun(connection, begin, pool is self._writers)
                 try:
-                    tx = PostgresTransaction(connection, self._known, pool is self._writers, self.name)
+                    writes = pool is self._writers
+                    tx = PostgresTransaction(connection, self._known, self._shelf, writes, self.name)
                     try:
                         yield tx
                     except BaseException:

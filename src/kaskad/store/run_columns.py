@@ -21,7 +21,6 @@ from kaskad.store.db import Database, Row, Transaction
 from kaskad.store.packed import Packed, pack, unpack
 from kaskad.store.segment_blocks import BLOCK, Write, writer
 from kaskad.store.segment_columns import TOGETHER, Flags, Integers
-from kaskad.store.shelf import SHELF
 
 _FEW = 64  # people of a block, of whom rows are read sooner than its columns
 _VALUE = 4  # its place in rows of `counted_among`
@@ -144,10 +143,10 @@ def bring(tx: Transaction, cascade_id: int) -> None:
 
 
 def _taken(tx: Transaction, made: Mapping[int, int], cascade_id: int) -> dict[int, _Packed]:
-    return SHELF.take(tx, (WAYS, cascade_id), made, partial(_read, cascade_id))
+    return tx.shelf.take((WAYS, cascade_id), made, partial(_read, tx, cascade_id))
 
 
-def _read(cascade_id: int, tx: Transaction, blocks: Sequence[int]) -> Iterator[tuple[int, _Packed]]:
+def _read(tx: Transaction, cascade_id: int, blocks: Sequence[int]) -> Iterator[tuple[int, _Packed]]:
     """Yield the columns of a cascade in some blocks."""
     for start in range(0, len(blocks), TOGETHER):
         rows = tx.among("run_columns_of", blocks[start : start + TOGETHER], cascade_id=cascade_id)

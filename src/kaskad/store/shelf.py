@@ -1,7 +1,7 @@
 """What was made of blocks of `run_columns`, kept in memory as long as the blocks are what they were.
 
-A block that is made anew has another generation, which is drawn by lot: no two of a database or of its copies
-have the same, so what is found here by block and generation is what would be read.
+Each database has a shelf. A block that is made anew has another generation, which is drawn by lot, so what is
+found here by block and generation is what would be read, whatever was brought back meanwhile.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from typing import Protocol, TypeVar, cast
 
 from msgspec import Struct
 
-from kaskad.store.db import Transaction
-
 
 class Sized(Protocol):
     @property
@@ -21,7 +19,7 @@ class Sized(Protocol):
 
 
 T = TypeVar("T", bound=Sized)
-Read = Callable[[Transaction, Sequence[int]], Iterable[tuple[int, T]]]  # what blocks come to; some to nothing
+Read = Callable[[Sequence[int]], Iterable[tuple[int, T]]]  # what blocks come to; some to nothing
 
 MOST = 64 * 2**20  # bytes: of a million people and runs a report of a segment asks for thirty million
 
@@ -38,15 +36,15 @@ class Shelf:
         self._most, self._lock = most, threading.Lock()
         self._kept: dict[Hashable, _Kept] = {}  # in the order in which they were asked for
 
-    def take(self, tx: Transaction, name: Hashable, made: Mapping[int, int], read: Read[T]) -> dict[int, T]:
-        """Return under a name what each of some blocks comes to: `made` has their generations, as the
+    def take(self, name: Hashable, made: Mapping[int, int], read: Read[T]) -> dict[int, T]:
+        """Return under a name what each of some blocks comes to: `made` has their generations, as a
         transaction sees them. What is not kept is read; blocks that come to nothing are left out."""
         with self._lock:
             kept = self._kept.get(name, _Kept({}, 0))
         known = kept.blocks
         missing = [block for block, own in made.items() if block not in known or known[block][0] != own]
         if missing:
-            anew = dict(read(tx, missing))
+            anew = dict(read(missing))
             known = known | {block: (made[block], anew.get(block)) for block in missing}
             kept = _Kept(known, sum(each.nbytes for _, each in known.values() if each is not None))
         self._put(name, kept)
@@ -59,6 +57,3 @@ class Shelf:
             self._kept[name] = kept
             while sum(each.nbytes for each in self._kept.values()) > self._most:
                 del self._kept[next(iter(self._kept))]
-
-
-SHELF = Shelf()

@@ -30,6 +30,7 @@ from kaskad.domain.errors import (
 )
 from kaskad.store.checkpoints import Checkpointer
 from kaskad.store.db import Row
+from kaskad.store.shelf import Shelf
 from kaskad.store.statements import Dialect, Statement, statements
 from kaskad.store.syncing import Syncer, Then
 
@@ -55,9 +56,10 @@ class SqliteTransaction:
 
     dialect: Final[Dialect] = "sqlite"
 
-    def __init__(self, connection: apsw.Connection, known: dict[str, Statement]) -> None:
+    def __init__(self, connection: apsw.Connection, known: dict[str, Statement], shelf: Shelf) -> None:
         self._connection = connection
         self._known = known
+        self.shelf = shelf
 
     def all(self, name: str, /, **params: Any) -> list[Row]:
         statement = self._known[name]
@@ -125,6 +127,7 @@ class SqliteDatabase:
     def __init__(self, path: str) -> None:
         self.name = path
         self._known = dict(statements("sqlite"))
+        self._shelf = Shelf()
         self._lock = threading.RLock()
         self._much = 0  # how many write much at the moment
         self._checkpointer: Checkpointer | None = None
@@ -157,7 +160,7 @@ class SqliteDatabase:
                 self._synced = synced
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
-                yield SqliteTransaction(self._writer, self._known)
+                yield SqliteTransaction(self._writer, self._known, self._shelf)
                 self._writer.execute("COMMIT")
                 self._written = self._writer.total_changes()
             except BaseException as error:
@@ -182,7 +185,7 @@ class SqliteDatabase:
                     reader = self._open(apsw.SQLITE_OPEN_READONLY)
                 reader.execute("BEGIN")
                 try:
-                    yield SqliteTransaction(reader, self._known)
+                    yield SqliteTransaction(reader, self._known, self._shelf)
                 finally:
                     reader.execute("ROLLBACK")
             finally:
