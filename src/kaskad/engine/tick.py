@@ -72,15 +72,7 @@ def tick(
         return _keep(tx, world, deliveries, now)
     sums = Sums(world.money.spending)
     changes = Changes(world.work.known_inputs, world.outbox, world.money.spending, world.work.noted, sums)
-    stored = _take_inbox(tx, world, only)
-    received = receive(tx, deliveries, now, merged=world.merges)
-    judged = judge_hits(tx, world, now, None if only is None else only.hits)
-    if world.merges:
-        whose = current(tx, results, stored, received)
-        results = whose.results(results)
-        stored, received = whose.arrivals(stored), whose.arrivals(received)
-    if world.shared:
-        _lock(tx, results, stored, received, judged)
+    results, stored, received, judged = _take(tx, world, results, deliveries, only, now)
     if world.accounts.desks:
         tasks.count(tx, world, now)
     touched = apply_results(tx, world, changes, results, now)
@@ -117,6 +109,24 @@ def tick(
     )  # fmt: skip
     changes.flush_last(tx)
     return Ticked(moved.parcels, moved.decided, len(arrivals), moved.more or backlog, sums)
+
+
+def _take(
+    tx: Transaction, world: World, results: Sequence[Result], deliveries: Sequence[Delivery],
+    only: Only | None, now: int,
+) -> tuple[Sequence[Result], list[Arrival], list[Arrival], list[Arrival]]:  # fmt: skip
+    """Return what has come in, of contacts as they are now, with their runs locked where others work too:
+    results, what lay in the inbox, what was delivered, and what is known of hits by now."""
+    stored = _take_inbox(tx, world, only)
+    received = receive(tx, deliveries, now, merged=world.merges)
+    judged = judge_hits(tx, world, now, None if only is None else only.hits)
+    if world.merges:
+        whose = current(tx, results, stored, received)
+        results = whose.results(results)
+        stored, received = whose.arrivals(stored), whose.arrivals(received)
+    if world.shared:
+        _lock(tx, results, stored, received, judged)
+    return results, stored, received, judged
 
 
 def _hold_accounts(tx: Transaction, world: World, now: int) -> None:
