@@ -59,7 +59,7 @@ def test_who_waits_has_no_row_and_is_sent_in_turn(either):
         answer(stage, done - 3, done)
     assert sorted(one.contact_id for one in stage.parcels) == people
     answer(stage, 9, 10)
-    assert stage.world.traffic.backlog.accounts() == set()
+    assert stage.world.traffic.lines.accounts() == set()
     stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
     stage.passes("3d")
     assert {tuple(stage.sent(person)) for person in people} == {("letter", "text")}
@@ -160,7 +160,7 @@ def test_an_account_that_goes_out_of_service_lets_its_line_go(either):
     stage.clock.at += 5
     stage.engine.take_results([refused(stage.parcels[0], stage.clock.now(), Reason.AUTH)])
     stage.works()
-    assert stage.world.traffic.backlog.accounts() == set()
+    assert stage.world.traffic.lines.accounts() == set()
     assert all(stage.states(person).get("letter") in ("queued", "submitted") for person in people)
 
 
@@ -181,7 +181,7 @@ def test_timers_behind_those_of_a_line_are_found_by_the_next_round(either):
         tx.script(f"UPDATE runs SET wake_at = {began - 5} WHERE contact_id = {last}")
     stage.clock.at += 31_000
     stage.works()
-    assert stage.sent(ann) == ["letter", "text"] and stage.world.traffic.backlog.accounts()
+    assert stage.sent(ann) == ["letter", "text"] and stage.world.traffic.lines.accounts()
     answer(stage, 1, 2)
     assert stage.parcels[-1].contact_id == last
 
@@ -226,7 +226,7 @@ def test_who_is_sent_by_an_account_that_takes_the_address_waits_for_no_other(db)
     # There may be another for some of the addresses.
     stage.world.accounts.picky = {Channel.EMAIL.code: [first]}
     people = entered_at_once(stage, 10)
-    assert stage.world.traffic.backlog.accounts() == set()
+    assert stage.world.traffic.lines.accounts() == set()
     assert Counter(stage.states(person)["letter"] for person in people) == {"submitted": 3, "queued": 7}
 
 
@@ -235,7 +235,7 @@ def test_accounts_that_begin_to_share_a_channel_let_its_line_go(db):
     people = entered_at_once(stage, 10)
     stage.account(Channel.EMAIL, "spare")
     stage.works()
-    assert stage.world.traffic.backlog.accounts() == set()
+    assert stage.world.traffic.lines.accounts() == set()
     assert {} not in [stage.states(person) for person in people]
 
 

@@ -462,7 +462,7 @@ def _next_at(tx: Transaction, world: World, now: int) -> int | None:
     """Return when something will be due that nobody wakes us for."""
     # What is due and was not to be had, another process has, or it waits for what has come into the inbox (or
     # was set aside there), or for its account's slots.
-    backlog = world.traffic.backlog.accounts()
+    backlog = world.traffic.lines.accounts()
     waiting = world.shared or world.work.entries_set_aside
     since = now + 1 if backlog else now if waiting else 0
     rows = (tx.one("next_wake_at", since=since), tx.one("next_judgement"))

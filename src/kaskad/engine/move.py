@@ -22,7 +22,7 @@ from kaskad.domain.policy import HOUR, MINUTE
 from kaskad.domain.run import NO_ANSWERS, NOTHING, Answers, Decision, Passage, Passages, Run, Send
 from kaskad.domain.terms import Kind, MessageState, Phase, RunState
 from kaskad.domain.version import Version
-from kaskad.engine import tasks, unread
+from kaskad.engine import backlog, tasks, unread
 from kaskad.engine.alike import Alike
 from kaskad.engine.changes import Changes
 from kaskad.engine.handover import Refusal, Writer, allocate
@@ -89,7 +89,7 @@ def move(
     if among is not None:
         ready = {key: row for key, row in ready.items() if key in among}
     ahead = [(row[2], row[4]) for row in ready.values()]
-    due, more = world.traffic.backlog.claim(tx, world, ahead, now) if timers else ([], False)
+    due, more = backlog.claim(tx, world, ahead, now) if timers else ([], False)
     wanted = {*touched, *ready.keys(), *(among or ())}
     if wanted:
         wanted.difference_update(_keys_among(due, wanted))

@@ -10,9 +10,9 @@ from collections.abc import Collection
 
 from kaskad.engine.accounts import Accounts
 from kaskad.engine.available import Available, Members
-from kaskad.engine.backlog import Backlog
 from kaskad.engine.holds import Holds
 from kaskad.engine.limits import FAR, AccountLimits, Breaker, Lessons, TokenBucket
+from kaskad.engine.lines import Lines
 from kaskad.providers.base import limits_of
 from kaskad.store.holds import Held
 
@@ -28,7 +28,7 @@ class Traffic:
         self.holds = Holds()  # mail accounts that servers refuse for what they are
         self.stands_in: dict[int, int] = {}  # account -> by which goes what waits for it, if any can
         self.queued: dict[int, int] = {}  # account -> instant from which something waits for it
-        self.backlog = Backlog()
+        self.lines = Lines()  # of those who are due, and not even queued
         self.under_way: Counter[int] = Counter()  # parcels handed over, no result applied
         self.troubles: dict[str, str] = {}  # by name: why it cannot be set up or polled; of the poller
 
@@ -133,7 +133,7 @@ class Traffic:
     def forget(self) -> None:
         """Undo what a tick that was rolled back has changed."""
         self.holds.forget()
-        self.backlog.rewind()
+        self.lines.rewind()
         for account_id, limits in self.limits.items():
             limits.in_flight = self.under_way[account_id]
             limits.breaker.give_back()  # its probe has not left; at worst a second one goes
