@@ -14,6 +14,7 @@ from kaskad.actions.lists import create, to_choose
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.policy import HOUR
+from kaskad.engine import merging
 from kaskad.store import cascades, lists
 from kaskad.store.launch_dates import BEGUN, end, planned
 from support.stage import Stage
@@ -213,6 +214,22 @@ def test_a_pace_is_counted_anew_for_each_hour_of_a_launch(stage, office):
     assert goes_on(office, stage, "61m") == 3
     sent = sorted(parcel.contact_id for parcel in stage.parcels)
     assert sent == [1, 2, 4], "the three whose hour it became a minute ago enter one a minute"
+
+
+@pytest.mark.parametrize("kept", ["east", "west"])
+def test_who_becomes_one_with_somebody_of_another_hour_enters_once(stage, office, kept):
+    stage.cascade(CASCADE.replace("class: service", "class: service\nreentry: restart"))
+    people = {
+        "east": stage.person("east", zone="Asia/Vladivostok"),
+        "west": stage.person("west", zone="America/New_York"),
+    }
+    made = launch_dates.plan(office, "sale", Told(ALL, after(stage, 20), own_clock=True))
+    assert goes_on(office, stage, "10h") == 1
+    old = people["west" if kept == "east" else "east"]
+    with stage.db.write() as tx:
+        merging.merge(tx, stage.world, people[kept], old, "test", stage.clock.now())
+    assert goes_on(office, stage, "11h") == 4
+    assert goes_on(office, stage, "5h") == 4 and state(office, made.id) == "done"
 
 
 def test_lists_that_a_launch_makes_for_itself_are_not_chosen_from(stage, office):

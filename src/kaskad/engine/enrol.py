@@ -268,7 +268,9 @@ def next_entries(tx: Transaction, world: World, now: int) -> list[int]:
     """
     return [
         began_at + (-(-enrolled * _HOUR_MS // pace) if pace else 0)
-        for launch_id, version_id, _, _, pace, began_at, enrolled, _, opens_at in tx.all("running_launches")
+        for launch_id, version_id, _, _, pace, began_at, enrolled, _, opens_at, _ in tx.all(
+            "running_launches"
+        )
         if (pace or opens_at is not None)
         and _open(world, version_id)
         and not world.work.rests(launch_id, now)
@@ -284,9 +286,8 @@ def _open(world: World, version_id: int) -> bool:
 def broadcast(tx: Transaction, world: World, now: int) -> list[Request]:
     """Return the next contacts of the launches under way, no faster than their pace."""
     requests: list[Request] = []
-    for launch_id, version_id, list_id, cursor, pace, began_at, enrolled, spared, opens_at in tx.all(
-        "running_launches"
-    ):
+    for row in tx.all("running_launches"):
+        launch_id, version_id, list_id, cursor, pace, began_at, enrolled, spared, opens_at, since = row
         if not _open(world, version_id) or (opens_at is not None and opens_at > now):
             continue
         if world.work.rests(launch_id, now):
@@ -301,7 +302,10 @@ def broadcast(tx: Transaction, world: World, now: int) -> list[Request]:
             ids = [row[0] for row in tx.all("contacts_after", after=cursor, limit=room)]
         else:
             ids = [row[0] for row in tx.all("members", list_id=list_id, after=cursor, limit=room)]
-        not_they = {row[0] for row in tx.among("spared_members", ids, list_id=spared)} if spared else ()
+        not_they = {row[0] for row in tx.among("spared_members", ids, list_id=spared)} if spared else set()
+        if opens_at is not None and world.merges:  # of two hours that met in one person the first counts
+            known = tx.among("entered_and_merged", ids, version_id=version_id, since=since)
+            not_they |= {row[0] for row in known}
         requests += [Request(version, contact_id, now) for contact_id in ids if contact_id not in not_they]
         done = len(ids) < room
         tx.run("advance_launch", id=launch_id, cursor=ids[-1] if ids else cursor, count=len(ids),

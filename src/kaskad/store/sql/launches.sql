@@ -1,7 +1,7 @@
 -- name: running_launches
 -- Those under way, those too that wait for the hour of their next people. A pace is counted from when these may enter.
 SELECT id, version_id, coalesce(part_list_id, list_id), cursor, pace, coalesce(opens_at, started_at),
-       enrolled - enrolled_before, spared_list_id, opens_at
+       enrolled - enrolled_before, spared_list_id, opens_at, started_at
   FROM launches
  WHERE state = 'running' ORDER BY id /* postgresql: FOR UPDATE SKIP LOCKED */;
 
@@ -65,6 +65,13 @@ UPDATE launches SET state = 'running', started_at = :now WHERE id = :id AND stat
 SELECT contact_id FROM list_members
  WHERE list_id = :list_id
    AND contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+
+-- name: entered_and_merged
+-- Who of these people has entered a version since, and became one with somebody else since.
+SELECT DISTINCT r.contact_id FROM runs r
+ WHERE r.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+   AND r.version_id = :version_id AND r.entered_at >= :since
+   AND EXISTS (SELECT 1 FROM merged_contacts m WHERE m.contact_id = r.contact_id AND m.at >= :since);
 
 -- name: put_canary
 INSERT INTO canaries (launch_id, first_id, people, mature_ms) VALUES (:launch_id, :first_id, :people, :mature_ms);
