@@ -2,6 +2,7 @@
 
 import contextlib
 from email.message import EmailMessage
+from time import process_time
 from urllib.parse import quote
 
 import pytest
@@ -13,7 +14,8 @@ from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.domain.tokens import Signer
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Request
-from kaskad.providers.verp import BOUNCE, MESSAGE, UNSUBSCRIBE, local_part
+from kaskad.providers.mails_in import said
+from kaskad.providers.verp import BOUNCE, MESSAGE, UNSUBSCRIBE, find, local_part
 
 SMTP = provider("smtp")
 SECRET = "a long text that nobody knows"
@@ -202,6 +204,47 @@ def test_a_persons_reply_is_found_by_what_it_answers():
 def test_a_reply_in_html_alone_is_read_without_its_tags_and_quotes():
     html = "<style>p{}</style><p>Беру &amp; точка</p><blockquote>Вы просили: стоп</blockquote>"
     assert one(reply(html, "html")).text == "Беру & точка"
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<SCRIPT src=x>a</script>Да<br>нет", "Да нет"),
+        ("<style>a</style >b", "a b"),
+        ("1 < 2", "1 < 2"),
+        ("a<style>b", "a b"),
+        ("<stylex>a</stylex>", "a"),
+    ],
+)
+def test_the_words_of_html_are_those_between_its_tags(html, text):
+    mail = EmailMessage()
+    mail.set_content(html, subtype="html")
+    assert said(mail).split() == text.split()
+
+
+@pytest.mark.parametrize("piece", ["<style>", "<style ", "<script>", "<", "<blockquote>", "On a\n", "> \n"])
+def test_a_long_mail_of_anybody_holds_the_server_up_for_no_time(piece):
+    mail = EmailMessage()
+    mail.set_content("x", subtype="html" if "<" in piece else "plain")
+    mail.set_payload(piece * (2_000_000 // len(piece)))
+    began = process_time()
+    said(mail)
+    assert process_time() - began < 5, "it grows with the square of the length"
+
+
+def test_of_a_report_as_many_recipients_are_read_as_an_alias_may_have():
+    block = "Action: failed\nStatus: 5.1.1\n\n"
+    many = DSN.format(to=BOUNCES, action="failed", status="5.1.1", diagnostic="550 no", id=OURS).replace(
+        "\n--b1\nContent-Type: text/rfc822-headers",
+        f"\n{block * 5_000}--b1\nContent-Type: text/rfc822-headers",
+    )
+    assert len(read(many)) == 100
+
+
+def test_of_the_addresses_in_a_mail_as_many_are_tried_as_an_answer_may_quote():
+    forged = local_part(BOUNCE, REFERENCE, "another secret") + "@b.example.org "
+    assert find(forged * 99 + BOUNCES, SECRET) == (BOUNCE, REFERENCE)
+    assert find(forged * 100 + BOUNCES, SECRET) is None
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,9 @@ from kaskad.providers.mime_in import DELIVERY_REPORT, FEEDBACK_REPORT, NOTICE, h
 from kaskad.providers.verp import UNSUBSCRIBE, find
 
 MAX_TEXT = 10_000  # of a reply
+_MOST_TEXT = 20 * MAX_TEXT  # looked at for it: what is quoted may stand above
+_MOST_BYTES = 400_000  # of a mail that are read: texts and reports come first, files behind them
+_MOST_RECIPIENTS = 100  # of a report: our mails have one, and an alias may have more
 ACTIONS: dict[str, Kind | None] = {  # RFC 3464, 2.3.3
     "failed": Kind.BOUNCED,
     "delayed": Kind.SOFT_BOUNCED,  # the server still tries
@@ -57,7 +60,9 @@ _QUOTED = re.compile(
     r"^(>|On .{0,200}(wrote:|<\S+@\S+>$)|.{0,200} (пишет|писал|написал)(\(а\)|а)?:"
     r"|-{2,} ?(Original Message|Исходное|Пересылаемое)|-- $|_{8,}$|(From|От): )"
 )
-_TAGS = re.compile(r"<(style|script)\b.*?</\1>|<blockquote\b.*|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_QUOTE = re.compile(r"<blockquote\b", re.IGNORECASE)
+_HIDDEN = re.compile(r"<(style|script)\b", re.IGNORECASE)
+_HIDDEN_ENDS = {name: re.compile(f"</{name}>", re.IGNORECASE) for name in ("style", "script")}
 
 Reasons = Callable[[str], Reason | None]
 
@@ -68,7 +73,7 @@ def marked(hook: Request, secret: str) -> tuple[str, str] | None:
     Whom the mail server says it came for (`?to=`) counts first, what a mail quotes counts last.
     """
     told = " ".join(parse_qs(urlsplit(hook.url).query).get("to", ()))
-    mail = head_of(hook.body)
+    mail = head_of(hook.body[:_MOST_BYTES])
     texts = [told, *(str(value) for name in _ADDRESSED for value in mail.get_all(name, ()))]
     for text in texts:
         if found := find(text, secret):
@@ -78,7 +83,7 @@ def marked(hook: Request, secret: str) -> tuple[str, str] | None:
 
 def read_mail(raw: bytes, kind: str, reference: str, reason_of: Reasons) -> Iterator[Receipt]:
     """Return what a mail says of the message `reference`; `kind` is that of the address it came to."""
-    mail = mail_of(raw)
+    mail = mail_of(raw[:_MOST_BYTES])
     base = Receipt(kind=None, event=_text(mail, "Message-ID")[:200], reference=reference, at=_instant(mail))
     parts = {part.get_content_type(): part for part in mail.walk()}
     if status := parts.get(DELIVERY_REPORT):
@@ -104,7 +109,7 @@ def said(mail: Message) -> str:
 def unquoted(text: str) -> str:
     """Return a text without what a mail program quotes below or above it."""
     lines: list[str] = []
-    for line in text.splitlines():
+    for line in text[:_MOST_TEXT].splitlines():
         if _QUOTED.match(line):
             if line.startswith(">"):
                 continue
@@ -119,7 +124,7 @@ def _delivery(status: Message, base: Receipt, reason_of: Reasons) -> Iterator[Re
     recipients = [block for block in blocks if isinstance(block, Message) and block.get("Action")]
     if not recipients:
         raise ValueError("the report on delivery names no action")
-    for number, block in enumerate(recipients):
+    for number, block in enumerate(recipients[:_MOST_RECIPIENTS]):
         action = _text(block, "Action").lower()
         code = _code(_text(block, "Status")) or _code(_text(block, "Diagnostic-Code"))
         kind = ACTIONS.get(action)
@@ -206,7 +211,28 @@ def _body(mail: Message) -> str:
             texts.setdefault(part.get_content_subtype(), text)
     if "plain" in texts or "html" not in texts:
         return texts.get("plain", "")
-    return unescape(_TAGS.sub(" ", texts["html"]))
+    return unescape(" ".join(_between_tags(texts["html"])))
+
+
+def _between_tags(html: str) -> Iterator[str]:
+    """Yield what stands between tags, before the first quote, in one pass: anybody may have written it."""
+    quote = _QUOTE.search(html)
+    html = html[: quote.start()] if quote else html
+    ends = dict(_HIDDEN_ENDS)  # of which there may be one
+    at = 0
+    while (begin := html.find("<", at)) >= 0:
+        yield html[at:begin]
+        hidden = _HIDDEN.match(html, begin)
+        end = ends.get(hidden[1].lower()) if hidden else None
+        closed = end.search(html, begin) if end else None
+        if hidden and end and not closed:
+            del ends[hidden[1].lower()]
+        after = closed.end() if closed else html.find(">", begin) + 1
+        if not after:
+            at = begin
+            break
+        at = after
+    yield html[at:]
 
 
 def _text(mail: Message, name: str) -> str:

@@ -13,10 +13,12 @@ import re
 from base64 import b32decode, b32encode, urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotEncoded
 from collections.abc import Iterator
+from itertools import islice
 
 BOUNCE, UNSUBSCRIBE, MESSAGE = "b", "u", "m"
 HEX_BYTES = 23  # of a reference: the local part stays within its 64 letters
 MAX_BYTES = 29  # in base 32
+MOST = 100  # addresses looked at in one text: anybody may have written it
 
 _MARKED = re.compile(  # starts at the +, which is looked for faster than one of several letters
     r"\+(?<=[bum]\+)(?<![a-z0-9][bum]\+)([0-9a-z]{2,47})\.([0-9a-f]{14})@", re.IGNORECASE
@@ -37,7 +39,7 @@ def local_part(kind: str, reference: str, secret: str) -> str | None:
 
 def find(text: str, secret: str) -> tuple[str, str] | None:
     """Return the kind and the reference of the first address or id in `text` that we made, or None."""
-    for match in _MARKED.finditer(text) if secret else ():
+    for match in islice(_MARKED.finditer(text), MOST) if secret else ():
         kind = text[match.start() - 1].lower()
         mac = match[2].lower()
         for token in _tokens(match[1]):
