@@ -332,6 +332,17 @@ def test_a_body_in_chunks_and_one_without_end_are_left_to_the_server(at):
         assert answer(line)[0] == 413
 
 
+@pytest.mark.parametrize("begun", [b"GET /", b"GET / HTTP/1.1\r\nX: ", b"POST /hooks/own HTTP/1.1\r\nX: "])
+def test_a_head_without_end_is_refused_before_it_fills_the_memory(at, begun):
+    with line_to(at.server) as line:
+        line.sendall(begun + b"a" * 65_000)
+        line.sendall(b"a" * 1_000)
+        assert line.recv(12) == b"HTTP/1.1 400"
+    with line_to(at.server) as line:
+        line.sendall(b"GET /nowhere HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 50_000 + b"\r\n\r\n")
+        assert answer(line)[0] == 404
+
+
 def test_a_changed_secret_counts_at_once(at):
     with line_to(at.server) as line:
         line.sendall(request(told("e1")))

@@ -14,6 +14,7 @@ STAYS = (
     20  # requests answered here after a connection has come back: its next webhooks may well come back too
 )
 _BEGINNING = b"POST /hooks/"
+MAX_HEAD = 64 * 1024  # bytes of a request's address and headers; the parser would keep as many as come
 
 
 class Door(HttpToolsProtocol):
@@ -23,6 +24,8 @@ class Door(HttpToolsProtocol):
     stays = 0  # answers left to give here: it has been with the porter, who could not take what came …
     first = b""  # … and this is it
     within = False  # a request has begun, and its end has not come
+    head = 0  # bytes of what has come of its head, as long as that is not whole
+    headed = True
 
     def data_received(self, data: bytes) -> None:
         data, self.first = self.first + data, b""
@@ -32,10 +35,18 @@ class Door(HttpToolsProtocol):
             self.transport.close()  # our end of it
             return
         super().data_received(data)
+        if not self.headed:
+            self.head += len(data)
+            if self.head > MAX_HEAD and not self.transport.is_closing():
+                self.send_400_response(f"Address and headers have more than {MAX_HEAD:,} bytes.")
 
     def on_message_begin(self) -> None:
-        self.within = True
+        self.within, self.headed, self.head = True, False, 0
         super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self.headed = True
+        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self.within = False
