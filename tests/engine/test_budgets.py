@@ -14,6 +14,7 @@ from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.engine.catalog import POLICY
 from kaskad.store import settings
 from support.play import NOON
+from support.spent import sums_agree
 from support.stage import VAULT, Stage, accepted, refused
 
 CASCADE = """
@@ -114,3 +115,20 @@ def test_a_budget_knows_what_messages_came_to_and_what_was_spent_before_it(eithe
         settings.put(tx, POLICY, limited())
     stage.engine._load()
     assert stage.rows("spent_since", day=0) == []
+
+
+def test_what_a_message_cost_after_all_counts_though_its_step_was_passed_over(either):
+    """Its account said no and was disabled, and nobody waited for it any more; yet it had taken it."""
+    stage = staged(either, ("75 KZT", "day"))
+    stage.answer = lambda parcel: (
+        refused(parcel, stage.clock.now(), Reason.TRANSIENT) if parcel.step == 0 else None
+    )
+    (ann,) = enter(stage, 1)
+    stage.account(Channel.SMS, "sms", enabled=False, **PRICED)
+    stage.passes("150m")
+    assert stage.states(ann)["sms"] == "provider_disabled"
+    stage.receipt(ann, Kind.DELIVERED, step=0, value='{"cost": 77}')
+    assert stage.states(ann)["sms"] == "delivered"
+    assert spent(stage) == 1077 and stage.rows("reserved_money", id=1)[0][0] == 1077
+    sums_agree(stage.db)
+    assert {one[2] for one in stage.rows("held_of", cascade_id=1)} == {1000, 77}

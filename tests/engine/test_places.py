@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 from kaskad.domain.hours import zones_known
-from kaskad.domain.terms import Channel, Kind
+from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.store import cards, contacts, places
 from kaskad.store.db import Database
 from support.play import NOON
 from support.scenarios import GENERAL, URL
-from support.stage import HASH_KEY, Stage
+from support.stage import HASH_KEY, Stage, accepted, refused
 
 MAIL = Channel.EMAIL
 OLD, NEW = "a@example.org", "b@example.org"
@@ -20,6 +20,30 @@ DEAD = json.dumps({"reason": "invalid_address"})
 
 def to(stage: Stage, ann: int) -> list[str]:
     return [p.outgoing.to for p in stage.parcels if p.contact_id == ann and p.step == 0]
+
+
+def test_who_reacts_to_a_message_that_was_passed_over_as_refused_goes_on_by_either_address(either: Database):
+    """A service that says no may have sent it: when it was last asked is known, and tells of the address."""
+    stage = Stage(either)
+    stage.cascade(TWICE)
+    ann = stage.person("ann", [Channel.WHATSAPP], addresses={MAIL: OLD})
+    with stage.db.write() as tx:
+        contacts.add_addresses(tx, HASH_KEY, ann, [contacts.Address(MAIL, NEW)])
+    stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.TRANSIENT)
+    stage.event(ann, "left", cart_id=1, url=URL)
+    stage.account(MAIL, "email", enabled=False)
+    stage.passes("150m")
+    assert stage.states(ann)["letter"] == "provider_disabled"
+    (first, *_) = to(stage, ann)
+    stage.receipt(ann, Kind.CLICKED, step=0)
+    stage.account(MAIL, "email")
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
+    stage.event(ann, "left", cart_id=2, url=URL)
+    assert {*to(stage, ann)} == {first} and stage.parcels[-1].run_id != stage.parcels[0].run_id
+    with stage.db.write() as tx:  # earlier releases did not keep it
+        text = "UPDATE messages SET submitted_at = NULL WHERE mask & 64 <> 0"
+        tx._connection.execute(text if tx.dialect == "sqlite" else text.encode())  # type: ignore[attr-defined]
+        assert {*places.reacted(tx, {ann}).values()} == {0}
 
 
 def test_one_best_address_is_used_and_the_next_where_it_dies(either: Database):

@@ -68,15 +68,18 @@ SELECT m.contact_id, m.run_id, m.step, m.account_id
 -- name: put_messages (sqlite)
 -- hot
 -- A message that is queued, submitted or skipped; c13, c14: why it is submitted, and the run's seq then.
--- One that has left us is never written again: 0 rows then.
+-- One that has left us is never written again: 0 rows then. Of one that was refused, and is skipped after all, it is
+-- still known when it went last, and by which account: what that tells of it, and takes for it, counts there.
 -- example: [[1, 99, 0, 1, 2, null, null, 1, 3, null, 5, 10, 7, 0]]
 INSERT INTO messages (contact_id, run_id, step, channel, state, reason, variant, account_id, lane, not_before,
                       submitted_at, price, why, why_seq, attempt)
 VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9, :c10, :c11, :c12, :c13, :c14, :c5 = 2)
 ON CONFLICT (contact_id, run_id, step) DO UPDATE SET
        channel = excluded.channel, state = excluded.state, reason = excluded.reason,
-       variant = excluded.variant, account_id = excluded.account_id, lane = excluded.lane,
-       not_before = excluded.not_before, submitted_at = excluded.submitted_at, sent_at = NULL,
+       variant = excluded.variant, lane = excluded.lane, not_before = excluded.not_before,
+       account_id = CASE WHEN messages.submitted_at IS NULL THEN excluded.account_id
+                         ELSE coalesce(excluded.account_id, messages.account_id) END,
+       submitted_at = coalesce(excluded.submitted_at, messages.submitted_at), sent_at = NULL,
        price = excluded.price, why = excluded.why, why_seq = excluded.why_seq,
        attempt = messages.attempt + excluded.attempt
  WHERE messages.state IN (0, 1);
@@ -84,7 +87,8 @@ ON CONFLICT (contact_id, run_id, step) DO UPDATE SET
 -- name: put_messages (postgresql)
 -- hot
 -- A message that is queued, submitted or skipped; c13, c14: why it is submitted, and the run's seq then.
--- One that has left us is never written again: 0 rows then.
+-- One that has left us is never written again: 0 rows then. Of one that was refused, and is skipped after all, it is
+-- still known when it went last, and by which account: what that tells of it, and takes for it, counts there.
 -- example: [[1, 99, 0, 1, 2, null, null, 1, 3, null, 5, 10, 7, 0]]
 INSERT INTO messages (contact_id, run_id, step, channel, state, reason, variant, account_id, lane, not_before,
                       submitted_at, price, why, why_seq, attempt)
@@ -96,8 +100,10 @@ SELECT k.*, (k.state = 2)::integer
              submitted_at, price, why, why_seq)
 ON CONFLICT (contact_id, run_id, step) DO UPDATE SET
        channel = excluded.channel, state = excluded.state, reason = excluded.reason,
-       variant = excluded.variant, account_id = excluded.account_id, lane = excluded.lane,
-       not_before = excluded.not_before, submitted_at = excluded.submitted_at, sent_at = NULL,
+       variant = excluded.variant, lane = excluded.lane, not_before = excluded.not_before,
+       account_id = CASE WHEN messages.submitted_at IS NULL THEN excluded.account_id
+                         ELSE coalesce(excluded.account_id, messages.account_id) END,
+       submitted_at = coalesce(excluded.submitted_at, messages.submitted_at), sent_at = NULL,
        price = excluded.price, why = excluded.why, why_seq = excluded.why_seq,
        attempt = messages.attempt + excluded.attempt
  WHERE messages.state IN (0, 1);

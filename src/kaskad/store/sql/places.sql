@@ -42,7 +42,8 @@ UPDATE addresses SET shared = 0
 
 -- name: answered_places
 -- Where messages went to which these people have reacted (:human: the facts that say so), the last ones last.
-SELECT m.contact_id, m.channel, b.body, coalesce(m.sent_at, m.submitted_at)
+-- Of a step that was passed over, as its message was refused, earlier releases did not keep when that was.
+SELECT m.contact_id, m.channel, b.body, coalesce(m.sent_at, m.submitted_at, 0)
   FROM messages m
   JOIN message_bodies b ON b.contact_id = m.contact_id AND b.run_id = m.run_id AND b.step = m.step
  WHERE m.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
