@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from kaskad.domain import clocks, entering
 from kaskad.domain.hours import add
-from kaskad.domain.policy import DAY
+from kaskad.domain.policy import DAY, MINUTE
 from kaskad.domain.run import (
     FINISHED_BY,
     HUMAN,
@@ -238,8 +238,9 @@ def _queued(version: Version, run: Run, passage: Passage, held_until: int, now: 
     doubtful = passage.mask & _IN_DOUBT
     if held_until > now and not doubtful:
         return _live(_ENTER, run.step, held_until, held_until, "reacted", withdraw=run.step)
-    if run.phase != Phase.QUEUED:
-        wake_at = now + clocks.patience_ms(version, run.step)
+    if run.phase != Phase.QUEUED:  # whoever is tried again and again waits no longer than the others
+        since = min(run.due_at or now, now)
+        wake_at = max(since + clocks.patience_ms(version, run.step), now + MINUTE)
         return _live(Phase.QUEUED, run.step, wake_at, run.due_at, "queued again")
     if run.wake_at is not None and now < run.wake_at:
         return _keep(run, run.wake_at, "queued")

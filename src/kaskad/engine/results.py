@@ -260,7 +260,8 @@ def ask_for(
 def _try_again(world: World, result: Result) -> bool:
     if result.accepted is None:
         return result.account_id in world.accounts.retriable and result.attempt < run_store.MAX_REPEATS
-    return result.reason in _AGAIN and result.attempt < MAX_ATTEMPTS
+    probes = result.account_id in world.traffic.down_since  # rarely, and the step's patience ends that
+    return result.reason in _AGAIN and (probes or result.attempt < MAX_ATTEMPTS)
 
 
 def _next_account(world: World, result: Result, now: int) -> int:
