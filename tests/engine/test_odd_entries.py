@@ -1,7 +1,10 @@
 """Who makes a tick fail by an event or by entering a cascade is left out and told of; all others go on."""
 
+from datetime import UTC, datetime
+
 from kaskad.domain.errors import Unavailable
-from kaskad.engine import receive
+from kaskad.engine import enrol, receive
+from kaskad.store import cascades, set_aside
 from support.stage import Stage
 
 CASCADE = """
@@ -12,6 +15,14 @@ trigger: {event: joined}
 goal: {event: bought}
 steps:
   - {id: letter, channel: email, subject: Hello, text: Hello, wait: 1d, success: opened}
+"""
+MAY = int(datetime(2027, 5, 16, 12, tzinfo=UTC).timestamp() * 1000)
+BIRTHDAY = """
+cascade: birthday
+title: Birthday
+class: service
+trigger: {date: birthday, every: year, at: "09:00"}
+steps: [{id: card, channel: sms, text: "{{ trigger.years }}", wait: 1d}]
 """
 
 
@@ -60,9 +71,83 @@ def test_a_request_of_which_very_many_events_cannot_be_kept_is_told_again_whole(
         return real(tx, ref)
 
     monkeypatch.setattr(receive, "find_contact", failing)
-    told = [stage.told(who, "bought") for who in [bob, *[ann] * 300]]
+    told = [stage.told(who, "bought") for who in [bob, *[ann] * 150]]
     taken = stage.deliver(events=told)
     assert isinstance(taken.exception(), Unavailable)
     monkeypatch.undo()
-    assert stage.deliver(events=told).result() == [None] * 301
+    assert stage.deliver(events=told).result() == [None] * 151
     assert [stage.outcome(who) for who in (ann, bob)] == ["converted"] * 2
+
+
+def entries(stage):
+    with stage.db.read() as tx:
+        return set_aside.page(tx, after=0, limit=1_000)
+
+
+def keep_from_entering(monkeypatch, odd):
+    real = enrol._insert
+
+    def insert(tx, world, rows, *rest):
+        if any(row[0] in odd for row in rows):
+            raise KeyError("slot")
+        real(tx, world, rows, *rest)
+
+    monkeypatch.setattr(enrol, "_insert", insert)
+
+
+def launched(stage, cascade):
+    with stage.db.write() as tx:
+        version_id = cascades.cascade(tx, cascade).version_id
+        cascades.launch(tx, version_id, None, 0, stage.clock.now())
+
+
+def test_who_cannot_enter_by_a_launch_is_set_aside_and_all_others_enter(either, monkeypatch):
+    stage = Stage(either)
+    cascade = stage.cascade(CASCADE)
+    people = [stage.person(f"p{n}") for n in range(9)]
+    odd, others = {people[2], people[8]}, [who for n, who in enumerate(people) if n not in (2, 8)]
+    keep_from_entering(monkeypatch, odd)
+    launched(stage, cascade)
+    stage.passes("10m")
+    assert all(stage.sent(who) == ["letter"] for who in others)
+    assert {each.contact_id for each in entries(stage)} == odd and not any(stage.runs(who) for who in odd)
+    assert all(each.word == "enters" and "KeyError" in each.defect for each in entries(stage))
+    assert stage.world.work.entries_set_aside == 2 and not stage.world.work.resting, "the launch goes on"
+    stage.engine.write(set_aside.retry)
+    stage.works()
+    assert len(entries(stage)) == 2, "it fails again"
+    monkeypatch.undo()
+    stage.engine.write(set_aside.retry)
+    stage.works()
+    assert all(stage.sent(who) == ["letter"] and len(stage.runs(who)) == 1 for who in people)
+    assert not entries(stage)
+
+
+def test_a_launch_that_nobody_can_enter_rests_as_a_whole(db, monkeypatch):
+    stage = Stage(db)
+    cascade = stage.cascade(CASCADE)
+    people = [stage.person(f"p{n}") for n in range(120)]
+    keep_from_entering(monkeypatch, set(people))
+    launched(stage, cascade)
+    stage.passes("1m")
+    assert stage.world.work.resting and not entries(stage)
+    monkeypatch.undo()
+    stage.passes("1h")
+    assert all(stage.sent(who) == ["letter"] for who in people)
+
+
+def test_whose_date_cannot_begin_a_run_is_set_aside_and_enters_later_with_it(either, monkeypatch):
+    stage = Stage(either, at=MAY)
+    stage.cascade(BIRTHDAY)
+    people = [stage.person(f"p{n}", attributes={"birthday": "1990-05-17"}) for n in range(4)]
+    odd = people[1]
+    keep_from_entering(monkeypatch, {odd})
+    stage.passes("PT23H")
+    assert all(len(stage.runs(who)) == 1 for who in people if who != odd) and not stage.runs(odd)
+    assert [each.contact_id for each in entries(stage)] == [odd]
+    monkeypatch.undo()
+    stage.engine.write(set_aside.retry)
+    stage.passes("2h")
+    assert len(stage.runs(odd)) == 1 and not entries(stage)
+    (told,) = stage.rows_among("run_data_of", [odd])
+    assert told[2] == "birthday 2027-05-17" and "2027-05-17" in told[3], "what the date has told is kept"

@@ -127,6 +127,8 @@ class Kind(IntEnum):
     STARTED = 41  # opened it, perhaps by a link with a token
     BLOCKED = 42
     UNBLOCKED = 43
+    # or who is to enter a cascade, and could not when its turn came
+    ENTERS = 44
 
     @property
     def bit(self) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from traceback import extract_tb
 from typing import Protocol, TypeVar
@@ -18,23 +19,32 @@ from kaskad.domain.errors import Conflict, Corrupted, Full, GivenUp, KaskadError
 from kaskad.domain.event import EventIn
 from kaskad.domain.ids import contact_text, run_text
 from kaskad.engine.counting import Counting
+from kaskad.engine.enrol import Request, enrol
 from kaskad.engine.hits import unjudged
 from kaskad.engine.move import DEFECT_MS
 from kaskad.engine.parcel import Result
 from kaskad.engine.receive import Delivery
-from kaskad.engine.tick import Only
+from kaskad.engine.tick import Only, entering
 from kaskad.engine.work import Part
 from kaskad.engine.world import World
 from kaskad.log import get_logger
 from kaskad.store import set_aside
-from kaskad.store.db import Database, Row
+from kaskad.store.db import Database, Row, Transaction
 from kaskad.store.runs import MessageKey, RunKey
 
 T = TypeVar("T")
 log = get_logger(__name__)
 
 _NOTHING = Only()
-_FAULTS = 100  # events of one request that are left out because of a defect
+_FAULTS = 100  # events of one request, or entries of one tick, that are left out because of a defect
+
+
+class _Undone(Exception):
+    """Ends a transaction of which nothing is to stay."""
+
+
+class _TooMany(Exception):
+    """So many fail that it is not they who are odd."""
 
 
 class Step(Protocol):
@@ -93,7 +103,7 @@ class Containment:
         failed_at = [(run.contact_id, run.id) for runs in self._world.work.moving for run in runs]
         if self._move(step, failed_at):  # the next tick tells whether there are more of these
             return
-        if self._count():
+        if self._count() or self._enter(step):
             return
         with self._db.read() as tx:
             launches = [row[0] for row in tx.all("launches_under_way")]
@@ -120,6 +130,41 @@ class Containment:
         tried = () if self._world.work.rests(Part.COUNTING, now) else self._counting.tried
         self._sift(tried, attempt, aside)
         return bool(stuck)
+
+    def _enter(self, step: Step) -> bool:
+        """Set aside by halves who cannot enter by launches and dates; return whether all goes on then."""
+        world, now = self._world, self._world.clock.now()
+        out, requests = world.work.kept_out, list[Request]()
+
+        def aside(one: Request, defect: str) -> None:
+            if len(out) >= _FAULTS:
+                raise _TooMany
+            out[one.version.id, one.contact_id] = defect
+
+        try:
+            self._undone(lambda tx: requests.extend(entering(tx, world, now)))
+            self._sift(
+                requests, lambda part: self._undone(lambda tx: enrol(tx, self._world, part, now)), aside
+            )
+            if not out or not self._passes(step):
+                return False
+        except Exception as error:
+            if not is_defect(error):
+                raise
+            return False
+        else:
+            for (_, contact_id), defect in out.items():
+                log.error("an entry was set aside: a defect", contact=contact_text(contact_id), error=defect)
+            return True
+        finally:
+            out.clear()
+
+    def _undone(self, change: Callable[[Transaction], object]) -> None:
+        """Try a change, and leave nothing of it."""
+        with suppress(_Undone), self._db.write() as tx:
+            change(tx)
+            raise _Undone
+        self._world.forget_tick()
 
     def _passes(self, step: Step, without: Sequence[Part | int] = ()) -> bool:
         """Run a whole tick, or one that leaves some of its work for an hour; return whether that went.

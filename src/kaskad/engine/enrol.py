@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
@@ -14,12 +15,13 @@ from kaskad.domain.entering import share
 from kaskad.domain.hours import add
 from kaskad.domain.run import Run
 from kaskad.domain.scope import condition_scope
-from kaskad.domain.terms import Outcome, Phase, RunState
+from kaskad.domain.terms import Kind, Outcome, Phase, RunState
 from kaskad.domain.version import Version
+from kaskad.engine.arrival import Arrival
 from kaskad.engine.look import look
 from kaskad.engine.world import World
 from kaskad.store import courses as course_store
-from kaskad.store import launch_dates
+from kaskad.store import launch_dates, set_aside
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
@@ -36,6 +38,18 @@ class Request(Struct, frozen=True):
     at: int
     key: str = ""
     properties: dict[str, Any] = {}
+
+
+class _Wish(Struct, frozen=True, omit_defaults=True):
+    """What a request asks for, as the inbox keeps it."""
+
+    cascade: str
+    version: int
+    key: str = ""
+    properties: dict[str, Any] = {}
+
+
+_wish = msgspec.json.Decoder(_Wish).decode
 
 
 def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) -> set[RunKey]:
@@ -152,6 +166,45 @@ def _note(tx: Transaction, world: World, rows: Sequence[Row]) -> None:
     else:
         world.work.noted.note(rows)
         course_store.due(tx, world.work.noted.fresh())
+
+
+def admitted(tx: Transaction, world: World, requests: Sequence[Request], now: int) -> Sequence[Request]:
+    """Return those that no defect keeps from entering; the others lie in the inbox, set aside: once, however
+    often a date is looked at.
+    """
+    if world.shared or world.work.entries_set_aside:
+        waiting = set_aside.entering(tx, [one.contact_id for one in requests])
+        requests = [one for one in requests if (one.contact_id, _event(one)) not in waiting]
+    if not world.work.kept_out:
+        return requests
+    out: dict[str, list[Row]] = defaultdict(list)
+    for one in requests:
+        if (defect := world.work.kept_out.get((one.version.id, one.contact_id))) is not None:
+            told = _Wish(one.version.cascade.id, one.version.id, one.key, one.properties)
+            value = msgspec.json.encode(told).decode()
+            out[defect].append((one.contact_id, 0, -1, Kind.ENTERS.value, _event(one), one.at, value))
+    for defect, rows in out.items():
+        set_aside.keep(tx, rows, defect, now)
+        world.work.entries_set_aside += len(rows)
+    return [one for one in requests if (one.version.id, one.contact_id) not in world.work.kept_out]
+
+
+def _event(request: Request) -> str:
+    return f"{request.version.cascade.id} {request.key or request.at}"
+
+
+def asked_again(world: World, arrivals: Sequence[Arrival]) -> list[Request]:
+    """Return who was kept from entering, and is to be tried again: into the version that runs now, where the
+    one of then is no more; nobody where the cascade is gone.
+    """
+    found: list[Request] = []
+    current = {cascade.slug: cascade.version_id for cascade in world.cascades.values()}
+    for each in arrivals:
+        wish = _wish(each.value or "")
+        version = world.versions.get(wish.version) or world.versions.get(current.get(wish.cascade) or 0)
+        if version is not None:
+            found.append(Request(version, each.contact_id, each.at, wish.key, wish.properties))
+    return found
 
 
 def would_enter(

@@ -18,7 +18,7 @@ from kaskad.domain.version import Version
 from kaskad.engine import tasks
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
-from kaskad.engine.enrol import Request
+from kaskad.engine.enrol import Request, asked_again
 from kaskad.engine.events import apply_events
 from kaskad.engine.held import Amount, note, turned
 from kaskad.engine.holds import is_policy
@@ -104,6 +104,8 @@ def apply_arrivals(
     applied.touched |= facts.touched | ended
     applied.news = facts.news
     applied.requests += apply_events(tx, world, changes, others.pop(Kind.EVENT.value, []), applied.touched)
+    if again := others.pop(Kind.ENTERS.value, None):
+        applied.requests += asked_again(world, again)
     for kind in _OF_RUNS:
         if arrived := others.pop(kind.value, None):
             _mark(tx, changes, arrived, applied)

@@ -17,7 +17,7 @@ from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
 from kaskad.engine.current import current
 from kaskad.engine.dated import dated
-from kaskad.engine.enrol import broadcast, enrol
+from kaskad.engine.enrol import Request, admitted, broadcast, enrol
 from kaskad.engine.hits import judge_hits
 from kaskad.engine.inbox import Applied, apply_arrivals
 from kaskad.engine.merging import forward
@@ -93,9 +93,7 @@ def tick(
         concerned = touched | applied.touched | changes.not_begun()
         return Ticked([], _close(tx, world, changes, concerned, applied, now), len(arrivals), False, sums)
     if only is None:
-        launched = [] if world.work.rests(Part.LAUNCHES, now) else broadcast(tx, world, now)
-        begun = [] if world.work.rests(Part.DATES, now) else dated(tx, world, now)
-        applied.touched |= enrol(tx, world, [*launched, *begun], now)
+        applied.touched |= enrol(tx, world, admitted(tx, world, entering(tx, world, now), now), now)
 
     backlog = len(stored) == world.options.inbox_limit
     timers = only is None and _timers_may_fire(tx, world, backlog, now)
@@ -127,6 +125,13 @@ def _take(
     if world.shared:
         _lock(tx, results, stored, received, judged)
     return results, stored, received, judged
+
+
+def entering(tx: Transaction, world: World, now: int) -> list[Request]:
+    """Return who enters by launches and dates now, and move these on."""
+    launched = [] if world.work.rests(Part.LAUNCHES, now) else broadcast(tx, world, now)
+    begun = [] if world.work.rests(Part.DATES, now) else dated(tx, world, now)
+    return [*launched, *begun]
 
 
 def _hold_accounts(tx: Transaction, world: World, now: int) -> None:

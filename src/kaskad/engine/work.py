@@ -50,6 +50,7 @@ class Work:
         self.known_inputs: dict[object, int] = {}
         self.noted: Noted | None = None  # runs that are due to be counted, where only this process counts
         self.resting: dict[Part | int, int] = {}  # a part, or a launch -> until when: a defect of ours
+        self.kept_out: dict[tuple[int, int], str] = {}  # version and contact -> what keeps it from entering
         self.entries_set_aside = 0  # of the inbox: their contacts' runs wait
         self.old_inbox = False  # timers go on although an entry of the inbox is older than they wait for
         self.refusals: Counter[tuple[int, str]] = Counter()  # cascade and reason -> entries refused

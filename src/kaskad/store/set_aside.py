@@ -65,6 +65,12 @@ def contacts(tx: Transaction, ids: Collection[int]) -> set[int]:
     return {row[0] for row in tx.among("contacts_set_aside", sorted(set(ids)))}
 
 
+def entering(tx: Transaction, ids: Collection[int]) -> set[tuple[int, str]]:
+    """Return which entries of these contacts into cascades are set aside: contact and event."""
+    rows = tx.among("entries_into_cascades", sorted(set(ids)), kind=Kind.ENTERS.value) if ids else ()
+    return {(row[0], row[1]) for row in rows}
+
+
 def retry(tx: Transaction, number: int = 0) -> int:
     """Let one be applied again, or all (0); return how many there were."""
     return tx.run("retry_entries", id=number)

@@ -16,6 +16,11 @@ SELECT contact_id FROM inbox
  WHERE set_aside_at IS NOT NULL
    AND contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
+-- name: entries_into_cascades
+SELECT contact_id, event FROM inbox
+ WHERE set_aside_at IS NOT NULL AND kind = :kind
+   AND contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+
 -- name: retry_entries
 -- exception: a queue in the order of arrival, so not spread by contact.
 -- One that was set aside (:id), or all (:id 0), are applied as if they had come now.

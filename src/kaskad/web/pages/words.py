@@ -233,6 +233,7 @@ HAPPENED = {
     "erased": N_("was erased"),
     "anchor_cancelled": N_("the appointment was cancelled"),
     "returned": N_("brought back what was bought"),
+    "enters": N_("was to enter a cascade"),
     "entered": N_("entered the cascade"),
     "ended": N_("the cascade is over"),
     "agreed": N_("agreed to messages"),
