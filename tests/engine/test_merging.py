@@ -94,6 +94,20 @@ def test_what_is_set_aside_about_either_hinders_no_merge_and_counts_when_it_is_a
     assert {run.outcome for run in stage.runs(kept)} == {Outcome.RESPONDED.code, Outcome.SUPERSEDED.code}
 
 
+def test_who_is_in_doubt_and_set_aside_is_told_what_hinders_the_merge(db):
+    stage = Stage(db)
+    stage.cascade(GENERAL)
+    stage.answer = lambda parcel: None
+    kept, old = stage.person("kept"), stage.person("old")
+    stage.event(old, "left", cart_id=1, url=URL)
+    row = (old, stage.run(old).id, 0, Kind.CLICKED.value, "late", stage.clock.now(), None)
+    with pytest.raises(merging.InFlight, match="just being handed over"):
+        merge(stage, kept, old)
+    stage.engine.write(lambda tx: set_aside.keep(tx, [row], "KeyError at inbox.py:7", stage.clock.now()))
+    with pytest.raises(merging.InFlight, match="set aside: apply that or leave it out first"):
+        merge(stage, kept, old)
+
+
 def test_a_late_reaction_to_either_ends_the_run_that_goes_on(either: Database):
     stage = Stage(either)
     ahead, behind = both(stage)

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from kaskad.domain.errors import Unavailable
-from kaskad.engine import enrol, receive
+from kaskad.domain.terms import Kind
+from kaskad.engine import enrol, move, receive
 from kaskad.store import cascades, set_aside
 from support.stage import Stage
 
@@ -151,3 +152,18 @@ def test_whose_date_cannot_begin_a_run_is_set_aside_and_enters_later_with_it(eit
     assert len(stage.runs(odd)) == 1 and not entries(stage)
     (told,) = stage.rows_among("run_data_of", [odd])
     assert told[2] == "birthday 2027-05-17" and "2027-05-17" in told[3], "what the date has told is kept"
+
+
+def test_a_run_that_cannot_be_decided_about_keeps_the_guard_of_its_message(either, monkeypatch):
+    stage = Stage(either)
+    stage.cascade(CASCADE)
+    stage.answer = lambda parcel: None
+    ann = stage.person("ann")
+    stage.event(ann, "joined")
+    guard_at = stage.run(ann).wake_at
+    with monkeypatch.context() as failing:
+        failing.setattr(move, "settle", lambda *_: 1 / 0)
+        stage.receipt(ann, Kind.CLICKED)
+    assert stage.run(ann).wake_at == guard_at < stage.clock.now() + move.DEFECT_MS
+    stage.passes("2m")
+    assert stage.outcome(ann) == "responded", "not after an hour"

@@ -27,7 +27,7 @@ from kaskad.engine.move import move
 from kaskad.engine.returns import settle
 from kaskad.engine.world import World
 from kaskad.store import changes as history
-from kaskad.store import contacts, courses, merges
+from kaskad.store import contacts, courses, merges, set_aside
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
@@ -95,12 +95,7 @@ def merge(tx: Transaction, world: World, kept_id: int, old: int, who: str, now: 
             )
         )
     if tx.one("in_flight", contact_id=old) is not None:
-        raise InFlight(
-            worded(
-                "A message to %(contact)s is just being handed over: try again in a minute.",
-                contact=contact_text(old),
-            )
-        )
+        raise _in_flight(tx, old)
     again = merges.stricter(tx, old, kept_id)
     pairs, ended = _join(tx, world, kept_id, old, now)
     courses.due_again(tx, old)  # under numbers that are no run's any more
@@ -112,6 +107,24 @@ def merge(tx: Transaction, world: World, kept_id: int, old: int, who: str, now: 
     detail = {"contact": contact_text(old), "runs": len(numbers), "other": conflicts}
     history.note(tx, [history.Change(kept_id, now, "merged", who, detail)])
     return Merged(kept_id, old, len(numbers), ended, conflicts)
+
+
+def _in_flight(tx: Transaction, old: int) -> InFlight:
+    """Return why a contact cannot be merged yet: its message may go again, under a key that names it."""
+    contact = contact_text(old)
+    if not set_aside.contacts(tx, [old]):
+        return InFlight(
+            worded(
+                "A message to %(contact)s is just being handed over: try again in a minute.", contact=contact
+            )
+        )
+    return InFlight(
+        worded(
+            "A message to %(contact)s is in doubt, and stays so while something about them is set aside: "
+            "apply that or leave it out first, on the page Health or by `kaskad set-aside`.",
+            contact=contact,
+        )
+    )
 
 
 def take_over(tx: Transaction, world: World, old: int, now: int) -> bool:
@@ -126,12 +139,7 @@ def take_over(tx: Transaction, world: World, old: int, now: int) -> bool:
     world.work.known_inputs.clear()
     run_store.lock(tx, sorted((kept_id, old)))
     if tx.one("in_flight", contact_id=old) is not None:
-        raise InFlight(
-            worded(
-                "A message to %(contact)s is just being handed over: try again in a minute.",
-                contact=contact_text(old),
-            )
-        )
+        raise _in_flight(tx, old)
     pairs, _ = _join(tx, world, kept_id, old, now)
     courses.due_again(tx, old)  # under numbers that are no run's any more
     numbers = merges.carry(tx, old, kept_id, now)

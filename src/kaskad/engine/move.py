@@ -397,6 +397,8 @@ class _Mover:
         defect = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
         log.error("run set aside: a defect", run=run_text(run.contact_id, run.id), error=defect)
         changes, wake_at = self.changes, self._now + DEFECT_MS
+        if run.phase == _SUBMITTED_PHASE and run.wake_at is not None and run.wake_at > self._now:
+            wake_at = run.wake_at  # its guard, which asks sooner what became of the message
         set_aside.rest(self._tx, (run.contact_id, run.id), wake_at, defect)
         changes.drop(run)
         decision = Decision(
