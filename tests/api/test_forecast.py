@@ -95,6 +95,7 @@ def test_the_forecast_is_that_of_the_worked_example_and_of_the_real_base(api, tm
     file.write_text(text)
     assert run(["forecast", str(file), "--typical", "--db", api.service.db.name]) == 0
     shown = capsys.readouterr().out
+    assert re.search(r"^letter +1,000 ", shown, re.MULTILINE), "as in the drawing below, and as everywhere"
     assert "85.0% are expected to react: 850 (" in shown and "₸34.62 for each" in shown
     assert "Runs are over after so long, if all enter at once or at the trigger's pace:\nhalf" in shown
     drawn = re.findall(r"^.{6} (?:arrive|react ) [█├┼─┤ ]+ [\d,]+", shown, re.MULTILINE)

@@ -282,7 +282,7 @@ def _change(currency: str, minor: int, whole: int | None) -> str:
 def _likely(count: int, between: Mapping[str, float]) -> str:
     """Return a figure with its range, where that has any width."""
     low, high = round(between["low"]), round(between["high"])
-    return str(count) if low == high == count else f"{count} ({low} to {high})"
+    return f"{count:,}" if low == high == count else f"{count:,} ({low:,} to {high:,})"
 
 
 def _money(amounts: Mapping[str, float]) -> str:

@@ -241,7 +241,7 @@ def _step(step: Mapping[str, Any], unpriced: Collection[str]) -> Sequence[object
     """Return a step's row; what messages of no known price cost is asked by a mark, as `optimize` does."""
     dear = step["messages"] and step["step"] in unpriced
     return (
-        step["step"], step["arrived"], step["messages"], step["failed"], step["reacted"],
+        step["step"], *(f"{step[name]:,}" for name in ("arrived", "messages", "failed", "reacted")),
         _money(step["cost"]) or ("?" if dear else ""), time_text(step["first_s"]), time_text(step["last_s"]),
         ", ".join(
             f"{why.replace('_', ' ')} {count}"
