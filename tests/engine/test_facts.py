@@ -457,3 +457,26 @@ def test_a_click_on_an_earlier_message_holds_the_next_step_too(db):
     assert stage.sent(ann) == ["sms", "chat"]
     stage.passes("10s")
     assert stage.outcome(ann) == "responded" and stage.run(ann).outcome_step == 0
+
+
+def test_what_a_machine_did_with_a_failed_attempt_is_no_fact_of_the_next_when_told_again(either):
+    stage = Stage(either)
+    stage.cascade("""
+cascade: again
+title: Again
+class: service
+trigger: {event: left}
+steps:
+  - {id: letter, channel: email, subject: s, text: t, wait: 2h, on_fail: retry}
+""")
+    ann = stage.person("ann")
+    stage.event(ann, "left")
+    stage.receipt(ann, Kind.MACHINE_OPENED, event="m")
+    stage.receipt(ann, Kind.FAILED)
+    before = stage.passages(ann)
+    assert before[0].mask == 0, "it is as if it had not been sent"
+    stage.receipt(ann, Kind.MACHINE_OPENED, event="m")
+    assert stage.passages(ann) == before
+    stage.passes("5m")
+    stage.receipt(ann, Kind.MACHINE_OPENED, event="n")
+    assert stage.passages(ann)[0].mask == Kind.SENT.bit | Kind.MACHINE_OPENED.bit

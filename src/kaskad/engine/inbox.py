@@ -140,6 +140,8 @@ class _MessageFacts:
                 continue  # erased since, or never ours
             if a.kind in _NEGATIVE and self._of_earlier_attempt(a, row):
                 continue
+            if row[11] is not None and not int(row[5]) >> a.kind & 1 and self._kept(a):
+                continue  # of an attempt before, as machines tell much of what has failed
             facts.append((*key, a.kind, a.event, a.at, a.value))
             bit = 1 << a.kind
             if a.value is not None or a.kind in _SPECIAL:
@@ -242,9 +244,13 @@ class _MessageFacts:
         """Say whether its cost is told again: it may have been told otherwise since."""
         if not int(row[5]) >> arrival.kind & 1:
             return False
+        return any("cost" in _decode(fact[4] or "{}") for fact in self._kept(arrival))
+
+    def _kept(self, arrival: Arrival) -> list[Row]:
+        """Return what is kept of this very fact, if it was told before."""
         facts = self._tx.all("facts_of_run", contact_id=arrival.contact_id, run_id=arrival.run_id)
         same = (arrival.step, arrival.kind, arrival.event)
-        return any(fact[:3] == same and "cost" in _decode(fact[4] or "{}") for fact in facts)
+        return [fact for fact in facts if fact[:3] == same]
 
     def _special(self, arrival: Arrival, row: Row) -> int:
         """Take what a fact tells besides itself: price, reason, words, a key; return the bit that it adds."""
