@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from kaskad.domain.errors import Conflict, Full, GivenUp, Unavailable, Unfit
 from kaskad.domain.terms import Channel, Kind, Reason
-from kaskad.engine import changes, containment, counting, enrol, hits, inbox, move, results, versions
+from kaskad.engine import changes, containment, counting, hits, inbox, move, results, tick, versions
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.engine import Engine
 from kaskad.engine.receive import Delivery
@@ -491,14 +491,14 @@ def test_a_launch_that_fails_rests_and_the_others_go_on(db, monkeypatch):
     other = CASCADE.replace("cascade: plain", "cascade: other").replace("joined", "left")
     bad, good = stage.cascade(CASCADE), stage.cascade(other)
     ann = stage.person("ann")
-    real = enrol._new_run
+    real = tick.broadcast
 
-    def new_run(request, *rest):
-        if request.version.cascade.id == "plain":
+    def broadcast(tx, world, now):
+        if not world.work.rests(1, now):
             raise KeyError("slot")
-        return real(request, *rest)
+        return real(tx, world, now)
 
-    monkeypatch.setattr(enrol, "_new_run", new_run)
+    monkeypatch.setattr(tick, "broadcast", broadcast)
     with stage.db.write() as tx:
         for cascade in (bad, good):
             cascades.launch(tx, cascades.cascade(tx, cascade).version_id, None, 0, stage.clock.now())
