@@ -3,6 +3,7 @@
 import pytest
 
 from kaskad.domain.terms import Channel, Kind, Reason
+from kaskad.engine.limits import DEAD
 from support.stage import Stage, accepted, refused
 
 CASCADE = """
@@ -101,3 +102,37 @@ def test_a_receipt_can_doubt_too(doubts):
         doubts.stage.receipt(doubts.ann, Kind.FAILED, value='{"reason": "doubtful_address"}')
         assert doubts.health() == [number]
         doubts.stage.passes("P1D")
+
+
+def test_a_service_that_finds_nobody_is_believed_no_longer(either):
+    """An outage that answers "no such user" to all must not cost the shop its addresses."""
+    stage = Stage(either)
+    stage.cascade(CASCADE)
+    people = [stage.person(f"p{number}", [Channel.TELEGRAM]) for number in range(DEAD + 12)]
+
+    def health():
+        with stage.db.write() as tx:
+            return {row[0]: row[3] for row in tx.among("look_addresses", people)}
+
+    stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.INVALID_ADDRESS)
+    for person in people[: DEAD + 10]:
+        stage.event(person, "told", number=1)
+    assert [health()[person] for person in people] == [1] * DEAD + [0] * 12
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
+    stage.event(people[-1], "told", number=1)  # it works again, and is believed
+    stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.INVALID_ADDRESS)
+    stage.event(people[-2], "told", number=1)
+    assert [health()[person] for person in people] == [1] * DEAD + [0] * 10 + [1, 0]
+
+
+def test_who_was_not_found_in_such_an_outage_is_when_another_day_says_so_too(either):
+    stage = Stage(either)
+    stage.cascade(CASCADE)
+    people = [stage.person(f"p{number}", [Channel.TELEGRAM]) for number in range(DEAD + 1)]
+    stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.INVALID_ADDRESS)
+    for person in people:
+        stage.event(person, "told", number=1)
+    stage.passes("P1D")
+    stage.event(people[-1], "told", number=2)
+    with stage.db.write() as tx:
+        assert [row[3] for row in tx.among("look_addresses", people[-1:])] == [1]

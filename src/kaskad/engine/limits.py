@@ -19,11 +19,12 @@ LONGEST_MS = 60 * 60_000  # whatever a provider asks for, one message tries it a
 REST_MS = 30_000  # a provider that asks for so long a pause is out of service: others stand in
 SILENCES = 3  # nothing was taken for this part of the guard: somebody is told
 PUT_OFF = 40  # people in a row, and nobody was taken: it is not for the person's sake
+DEAD = 20  # addresses in a row, and nothing was taken: a service that has gone wrong, more likely
 STALLS = 18  # all slots taken for this part of the guard, and nothing has ended: others stand in
 _OF_SERVICE = frozenset({Reason.RATE_LIMITED, Reason.TRANSIENT, Reason.AUTH, Reason.AMBIGUOUS})
 FAR = 1 << 60  # an instant that does not come
 Tries = tuple[int, tuple[bool, ...], int, bool, int | None]  # what a breaker has learnt
-Silence = tuple[int | None, int, int]
+Silence = tuple[int | None, int, int, int]
 # And an account: of its pauses, its full slots, its silence.
 Learnt = tuple[int, int, int | None, int, Silence, Tries]
 
@@ -200,6 +201,7 @@ class AccountLimits:
         self._silent_since: int | None = None  # that something was handed over and nothing has been taken
         self._ended_at = 0  # when the last one ended otherwise
         self._put_off = 0  # refused for now for whom they are to, since the last that was taken
+        self._dead = 0  # refused since then as to an address that does not exist
         self.bucket = bucket
         self.breaker = breaker
         self.in_flight = 0
@@ -250,6 +252,11 @@ class AccountLimits:
         if stalls_at is not None and stalls_at <= now:
             return False
         return breaker.open_until is None or (breaker.open_until <= now and not breaker.probing)
+
+    @property
+    def knows_addresses(self) -> bool:
+        """Say whether it is to be believed that an address does not exist: not if it says so to all."""
+        return self._dead <= DEAD
 
     def grant(self, now: int, wanted: int) -> int:
         """Return how many of `wanted` may go now, and count them as under way."""
@@ -308,6 +315,7 @@ class AccountLimits:
         self.release(1)
         self._ended_at = now
         self._put_off += of_person
+        self._dead += reason is Reason.INVALID_ADDRESS
         answers = of_person and self._put_off <= PUT_OFF
         if answers or reason not in _OF_SERVICE:
             self._silent_since = now if self.in_flight else None
@@ -332,13 +340,13 @@ class AccountLimits:
 
     def learnt(self) -> Learnt:
         """Return what the ends of messages have taught so far."""
-        silence = self._silent_since, self._ended_at, self._put_off
+        silence = self._silent_since, self._ended_at, self._put_off, self._dead
         return self._until, self._throttled, self._full_since, self._usual_ms, silence, self.breaker.learnt()
 
     def restore(self, learnt: Learnt) -> None:
         """Forget what they have taught since."""
         self._until, self._throttled, self._full_since, self._usual_ms, silence, tries = learnt
-        self._silent_since, self._ended_at, self._put_off = silence
+        self._silent_since, self._ended_at, self._put_off, self._dead = silence
         self.breaker.restore(tries)
 
     def accepted(self, now: int, count: int) -> None:
@@ -347,7 +355,7 @@ class AccountLimits:
         self._usual_ms = max(waited_ms, self._usual_ms * 7 // 8)
         self.release(count)
         self._silent_since = now if self.in_flight else None
-        self._throttled = self._put_off = 0
+        self._throttled = self._put_off = self._dead = 0
         self.breaker.succeed(now, count)
 
     def next_at(self, now: int) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
+from msgspec import structs
 
 from kaskad.domain.consent import Scope
 from kaskad.domain.ledger import Change
@@ -187,8 +188,8 @@ def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Resul
     known = {(row[0], row[1], row[2]): row for row in tx.many("load_refused", sorted(keys))}
     blamed: dict[Reason, dict[MessageKey, int]] = {reason: {} for reason in _OF_ADDRESSES}
     released: list[Amount] = []  # nothing was accepted: nothing is held for it any more
-    for result, key in zip(results, keys, strict=True):
-        row = known.get(key)
+    for told, key in zip(results, keys, strict=True):
+        row, result = known.get(key), _believed(world, told)
         if row is None or row[4] != _SUBMITTED or row[7] != result.attempt:
             continue  # a receipt was quicker, and knows better; or another process has sent it again
         reason = result.reason
@@ -215,6 +216,14 @@ def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Resul
     close_addresses(tx, world, blamed[Reason.CARRIER_REFUSED], now)
     if released and any(one.row[9] for one in released):
         note(tx, changes, released, {row[:2]: row[11] for row in known.values()})
+
+
+def _believed(world: World, result: Result) -> Result:
+    """Return how a message ended: of a service to which no address exists any more, each is in doubt only."""
+    if result.reason is not Reason.INVALID_ADDRESS or result.account_id not in world.traffic.limits:
+        return result
+    knows = world.traffic.limits[result.account_id].knows_addresses
+    return result if knows else structs.replace(result, reason=Reason.DOUBTFUL_ADDRESS)
 
 
 def _queue_again(
