@@ -62,11 +62,11 @@ test: install ## run the tests; `make test TESTS=tests/domain` runs some
 long: install ## run the tests that `make test` leaves out: each takes up to a minute
 	$(BIN)/python -m pytest -n 4 --dist worksteal -q -m long $(TESTS)
 
-calibration: install ## hold ranges of forecasts and intervals of reports against thousands of made worlds (minutes)
-	KASKAD_TRIALS=1000 $(BIN)/python -m pytest -q -n 2 --dist worksteal --timeout 1800 -k eight_of_ten \
+calibration: install ## hold ranges of forecasts and intervals of reports against thousands of made worlds (an hour and more)
+	KASKAD_TRIALS=1000 $(BIN)/python -m pytest -q -n 2 --dist worksteal --timeout 7200 -k eight_of_ten \
 		tests/planning/test_ageing.py \
 		tests/planning/test_ending.py tests/planning/test_forecast.py tests/planning/test_entries.py
-	KASKAD_TRIALS=10000 $(BIN)/python -m pytest -q --timeout 1800 tests/analytics/test_intervals.py
+	KASKAD_TRIALS=10000 $(BIN)/python -m pytest -q --timeout 7200 tests/analytics/test_intervals.py
 
 pictures: install ## take the guide's pictures again from the running product (minutes)
 	PYTHONPATH=tests $(BIN)/python docs/guide/make.py
