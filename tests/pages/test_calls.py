@@ -94,17 +94,24 @@ def test_a_call_from_the_queue_to_its_end_by_keyboard(desk, site, visit):
 
 
 def test_what_is_not_wanted_any_more_leaves_the_screen_at_once_with_its_reason(desk, site, visit):
-    desk("Berta")
+    berta, _ = desk("Berta")
     opened = visit("agent", theme="dark", width="phone")
     page = opened.goto("/calls")
     opened.shoot("calls-phone-en-dark")
-    page.get_by_role("button", name="Take Berta").click()
-    page.get_by_text("Ask Berta about 7").wait_for()
-    page.locator("#content").wait_for()
     bought = {"id": "b", "name": "bought", "contact": {"external_id": "berta"}, "properties": {"cart": 7}}
-    site.api.post("/events", bought)
+    showed = []
+
+    def meanwhile(route):  # after the page was made, and before its stream begins
+        showed.append("Ask Berta about 7" in page.content())
+        site.api.post("/events", bought)
+        until(lambda: not tasks_of(site, berta), 10)
+        route.continue_()
+
+    page.route("**/live?*call%3A*", meanwhile, times=1)
+    page.get_by_role("button", name="Take Berta").click()
     page.get_by_text("Do not call: this call was withdrawn (reached the goal).").wait_for()
-    assert page.get_by_role("button", name="Dial").count() == 0 and "Ask Berta" not in page.content()
+    assert showed == [True] and page.get_by_role("button", name="Dial").count() == 0
+    assert "Ask Berta" not in page.content()
     opened.shoot("call-withdrawn-phone-en-dark")
     assert opened.axe() == []
     contact, _ = desk("Carla")

@@ -23,6 +23,7 @@ from kaskad.domain.terms import Disposition
 from kaskad.domain.worded import worded
 from kaskad.store.tasks import Task, TaskKey
 from kaskad.web.auth import InOffice
+from kaskad.web.pages.live import shown
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import Visitor, go, render
@@ -59,13 +60,15 @@ def calls(
     cursor: Annotated[str, Query(max_length=100)] = "",
 ) -> Response:  # fmt: skip
     """Show the queue, and which call the reader has."""
+    look = look_of(request, seen)
+    shows = shown(office, look, "calls")
     mine = tasks.listing(office, Filter("claimed", agent=seen.caller.name), after=None, limit=1)
     agent = seen.caller.name if show == "mine" else ""
     wanted = Filter("open" if show == "waiting" else "claimed", agent=agent)
     found = tasks.listing(office, wanted, after=tasks.after(cursor), limit=ROWS + 1)
     following = tasks.cursor_of(found[ROWS - 1]) if len(found) > ROWS else ""
     return render(
-        request, look_of(request, seen), "calls.html", seen=seen, rows=found[:ROWS], next=following,
+        request, look, "calls.html", seen=seen, rows=found[:ROWS], next=following, shows=shows,
         show=show, queue=tasks.queue(office), mine=mine[0] if mine else None, now=office.now(),
         may_call=seen.may("tasks:write"), ended=_ended,
     )  # fmt: skip
@@ -85,15 +88,17 @@ def take_next(office: InOffice, request: Request, seen: Caller) -> Response:
 def call(office: InOffice, request: Request, seen: Reader, task: TaskId) -> Response:
     """Show one call; as a part of an open page also one that is gone since."""
     key = _key(office, task)
+    look = look_of(request, seen)
     try:
+        shows = shown(office, look, "call", task)
         context = tasks.show(office, key, seen.caller.name)
     except NotFound:
         if not request.headers.get("hx-request"):
             raise
-        return render(request, look_of(request, seen), "call_gone.html", seen=seen, task=task)
+        return render(request, look, "call_gone.html", seen=seen, task=task)
     if not request.headers.get("hx-request"):
         note(office, seen, "GET /tasks/{task}", task)
-    return _page(office, request, seen, context)
+    return _page(office, request, seen, context, shows=shows)
 
 
 @router.post("/calls/{task}/{action}")
@@ -146,7 +151,7 @@ def close(
 
 def _page(
     office: Office, request: Request, seen: Visitor, context: Context, code: int = 200,
-    problems: Mapping[str, str] | None = None, given: Mapping[str, str] | None = None,
+    problems: Mapping[str, str] | None = None, given: Mapping[str, str] | None = None, *, shows: str = "",
 ) -> Response:  # fmt: skip
     look, task, now = look_of(request, seen), context.view.task, office.now()
     mine = task.agent == seen.caller.name
@@ -160,7 +165,7 @@ def _page(
         happened=[_happened(look, each) for each in context.history if each.what != "decision"][:SHOWN],
         price=format_money(Money(task.price, context.view.currency), look.language) if task.price else "",
         keys=_KEYS, dispositions=[each.value for each in Disposition], problems=problems or {},
-        given=given or {}, zone=task.zone if hours.is_zone(task.zone) else "UTC",
+        given=given or {}, shows=shows, zone=task.zone if hours.is_zone(task.zone) else "UTC",
         flat=_flat,
     )  # fmt: skip
 
