@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from kaskad.domain.errors import Unavailable
 from kaskad.domain.terms import Kind
 from kaskad.engine import enrol, move, receive
@@ -167,3 +169,17 @@ def test_a_run_that_cannot_be_decided_about_keeps_the_guard_of_its_message(eithe
     assert stage.run(ann).wake_at == guard_at < stage.clock.now() + move.DEFECT_MS
     stage.passes("2m")
     assert stage.outcome(ann) == "responded", "not after an hour"
+
+
+def test_what_a_failed_try_has_noted_in_memory_is_forgotten(db):
+    """Its rows are undone with it: a decision must not refer to them."""
+    stage = Stage(db)
+    known = stage.world.work.known_inputs
+
+    def fails(tx):
+        known["a row of this try"] = 1
+        raise KeyError("zone")
+
+    with pytest.raises(KeyError):
+        stage.engine._containment._undone(fails)
+    assert not known

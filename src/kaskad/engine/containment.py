@@ -161,10 +161,12 @@ class Containment:
 
     def _undone(self, change: Callable[[Transaction], object]) -> None:
         """Try a change, and leave nothing of it."""
-        with suppress(_Undone), self._db.write() as tx:
-            change(tx)
-            raise _Undone
-        self._world.forget_tick()
+        try:
+            with suppress(_Undone), self._db.write() as tx:
+                change(tx)
+                raise _Undone
+        finally:
+            self._world.forget_tick()  # after a change that failed, too
 
     def _passes(self, step: Step, without: Sequence[Part | int] = ()) -> bool:
         """Run a whole tick, or one that leaves some of its work for an hour; return whether that went.
