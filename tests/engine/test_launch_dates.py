@@ -10,13 +10,13 @@ from kaskad.actions import launch_dates, launches, policy, segments
 from kaskad.actions.alarms import alarms
 from kaskad.actions.audience import Audience
 from kaskad.actions.launch_dates import Told
-from kaskad.actions.lists import create, to_choose
+from kaskad.actions.lists import create, delete, to_choose
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.policy import HOUR
 from kaskad.engine import merging
 from kaskad.store import cascades, lists
-from kaskad.store.launch_dates import BEGUN, end, planned
+from kaskad.store.launch_dates import BEGUN, drop_part, end, ended_parts, planned
 from support.stage import Stage
 
 CASCADE = """
@@ -176,9 +176,21 @@ def test_a_list_stays_while_a_launch_waits_for_its_date(stage, office):
         list_id = cascades.save_list(tx, "vip")
         cascades.add_members(tx, list_id, [1, 2])
     made = launch_dates.plan(office, "sale", Told(Audience(list="vip"), after(stage, 1)))
-    with stage.db.read() as tx, pytest.raises(Conflict):
-        lists.refuse_in_use(tx, lists.get(tx, "vip"))
+    remedy = "call it off by `kaskad launch sale --stop launch_1`"
+    with pytest.raises(Conflict, match=f"'vip' is used by launch_1 of 'sale': .* {remedy}"):
+        delete(office, "vip")
     assert goes_on(office, stage, "1h") == 2 and launches.find(office, "sale", made.id).size == 2
+
+
+def test_a_launch_of_a_cascade_that_was_stopped_holds_no_list(stage, office):
+    with stage.db.write() as tx:
+        list_id = cascades.save_list(tx, "vip")
+        cascades.add_members(tx, list_id, [1, 2])
+    launches.begin(office, "sale", Audience(list="vip"), "1/h")
+    with pytest.raises(Conflict):
+        delete(office, "vip")
+    stage.pause(1, cascades.STOPPED)
+    delete(office, "vip")
 
 
 def test_a_segment_stays_while_a_launch_to_it_waits_for_its_date(stage, office):
@@ -230,6 +242,69 @@ def test_who_becomes_one_with_somebody_of_another_hour_enters_once(stage, office
         merging.merge(tx, stage.world, people[kept], old, "test", stage.clock.now())
     assert goes_on(office, stage, "11h") == 4
     assert goes_on(office, stage, "5h") == 4 and state(office, made.id) == "done"
+
+
+@pytest.mark.parametrize("kept", ["east", "west"])
+def test_who_became_one_with_somebody_else_enters_by_each_launch_of_a_version(stage, office, kept):
+    stage.cascade(CASCADE.replace("class: service", "class: service\nreentry: restart"))
+    people = {
+        "east": stage.person("east", zone="Asia/Vladivostok"),
+        "west": stage.person("west", zone="America/New_York"),
+    }
+    made = launch_dates.plan(office, "sale", Told(ALL, after(stage, 20), own_clock=True))
+    assert goes_on(office, stage, "7h") == 0 and state(office, made.id) == "running"
+    launches.begin(office, "sale", ALL)
+    assert goes_on(office, stage, "1h") == 5
+    old = people["west" if kept == "east" else "east"]
+    with stage.db.write() as tx:
+        merging.merge(tx, stage.world, people[kept], old, "test", stage.clock.now())
+    assert goes_on(office, stage, "3h") == 6, "by the first of both hours"
+    assert stage.parcels[-1].contact_id == people[kept]
+    assert goes_on(office, stage, "20h") == 9 and state(office, made.id) == "done"
+
+
+def test_who_becomes_one_with_somebody_of_the_same_hour_enters_once(stage, office):
+    stage.cascade(CASCADE.replace("class: service", "class: service\nreentry: restart"))
+    launch_dates.plan(office, "sale", Told(ALL, after(stage, 20), own_clock=True, pace="1/m"))
+    assert goes_on(office, stage, "8h") == 0
+    assert goes_on(office, stage, "12h") == 1
+    with stage.db.write() as tx:
+        merging.merge(tx, stage.world, 3, 1, "test", stage.clock.now())
+    assert goes_on(office, stage, "1h") == 2
+
+
+@pytest.mark.parametrize("ends", ["launch", "cascade", "by itself"])
+def test_lists_by_hour_go_when_their_launch_is_over(stage, office, ends):
+    stage.person("east", zone="Asia/Vladivostok")
+    stage.person("west", zone="America/New_York")
+    create(office, "vip")
+    made = launch_dates.plan(office, "sale", Told(ALL, after(stage, 20), own_clock=True))
+    assert goes_on(office, stage, "7h") == 0
+    goes_on(office, stage, "4h")
+    assert len(lists_of(office)) == 4
+    if ends == "launch":
+        launches.stop(office, "sale", made.id)
+    elif ends == "cascade":
+        stage.pause(1, cascades.STOPPED)
+    goes_on(office, stage, "20h")
+    launch_dates.go_on(office)
+    assert lists_of(office) == ["vip"]
+
+
+def test_a_list_by_hour_that_another_process_has_forgotten_is_no_other_list(stage, office):
+    stage.person("east", zone="Asia/Vladivostok")
+    made = launch_dates.plan(office, "sale", Told(ALL, after(stage, 20), own_clock=True))
+    goes_on(office, stage, "11h")
+    launches.stop(office, "sale", made.id)
+    with stage.db.read() as tx:
+        ended = ended_parts(tx)
+    launch_dates.go_on(office)
+    again = create(office, "vip")
+    assert again.id in {list_id for _, list_id in ended}, "the id is free"
+    for launch_id, list_id in ended:
+        with stage.db.write() as tx:
+            assert not drop_part(tx, launch_id, list_id, 9)
+    assert lists_of(office) == ["vip"]
 
 
 def test_lists_that_a_launch_makes_for_itself_are_not_chosen_from(stage, office):

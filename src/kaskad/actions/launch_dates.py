@@ -7,10 +7,11 @@ waits for it, as long as a step may be late; after that, or where it cannot begi
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 from msgspec import Struct, structs
 
-from kaskad.actions import canaries, launches
+from kaskad.actions import canaries, launches, lists
 from kaskad.actions.audience import Audience
 from kaskad.actions.launch_parts import brand_zone, instant
 from kaskad.actions.launches import Settled
@@ -74,6 +75,7 @@ def change(office: Office, slug: str, launch_id: int, told: Told) -> LaunchRow:
 
 def go_on(office: Office) -> None:
     """Begin the launches whose date has come; doing it twice, or in two processes, begins each once."""
+    _tidy(office)
     with office.read() as tx:
         waiting = store.planned(tx)
     if not waiting:
@@ -85,6 +87,15 @@ def go_on(office: Office) -> None:
                 _begin(office, one, zone)
             except Exception:  # tried again at the next look; the others begin meanwhile
                 log.exception("a launch could not begin at its date", launch=one.launch_id)
+
+
+def _tidy(office: Office) -> None:
+    """Forget the lists by hour of launches that are over: nobody asked for them."""
+    with office.read() as tx:
+        ended = store.ended_parts(tx)
+    for launch_id, list_id in ended:
+        while office.write(partial(store.drop_part, launch_id=launch_id, list_id=list_id, limit=lists.PIECE)):
+            pass
 
 
 def upcoming(office: Office) -> dict[str, Date]:

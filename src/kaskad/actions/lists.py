@@ -15,7 +15,7 @@ from kaskad.store import lists as store
 from kaskad.store.db import Transaction
 from kaskad.store.lists import KnownList
 
-_PIECE = 2_000  # members written between two ticks
+PIECE = 2_000  # members written between two ticks
 HOURS = "hours of launch "  # people by when it is their hour
 _OWN = ("seeds ", "canary of ", HOURS)  # how names begin of lists that launches make for themselves
 
@@ -50,7 +50,7 @@ def to_choose(office: Office, limit: int) -> list[str]:
     found: list[str] = []
     after = ""
     with office.read() as tx:
-        while len(found) < limit and (piece := store.names(tx, after=after, limit=_PIECE)):
+        while len(found) < limit and (piece := store.names(tx, after=after, limit=PIECE)):
             found += [name for name in piece if not name.startswith(_OWN)]
             after = piece[-1]
     return found[:limit]
@@ -94,7 +94,7 @@ def add(office: Office, name: str, who: Sequence[str]) -> int:
 def forget(office: Office, list_ids: Sequence[int]) -> None:
     """Drop lists that nobody has seen, between ticks, some members at a time."""
     for list_id in list_ids:
-        while office.write(partial(store.clear, list_id=list_id, limit=_PIECE)):
+        while office.write(partial(store.clear, list_id=list_id, limit=PIECE)):
             pass
         office.write(partial(store.drop, list_id=list_id))
 
@@ -103,7 +103,7 @@ def fill(office: Office, list_id: int, contact_ids: Sequence[int]) -> int:
     """Put contacts on a list between ticks, some at a time; return how many were not."""
     return sum(
         office.write(lambda tx, piece=piece: launch_store.add_members(tx, list_id, piece))  # type: ignore[misc]
-        for piece in contacts.pieces(sorted(set(contact_ids)), _PIECE)
+        for piece in contacts.pieces(sorted(set(contact_ids)), PIECE)
     )
 
 
@@ -114,7 +114,7 @@ def remove(office: Office, name: str, who: Sequence[str]) -> int:
         contact_ids = contacts.find_many(tx, who, "/contacts")
     return sum(
         office.write(lambda tx, piece=piece: store.remove_members(tx, found.id, piece))  # type: ignore[misc]
-        for piece in contacts.pieces(sorted(set(contact_ids)), _PIECE)
+        for piece in contacts.pieces(sorted(set(contact_ids)), PIECE)
     )
 
 
@@ -126,10 +126,10 @@ def delete(office: Office, name: str) -> None:
 
     def end(tx: Transaction) -> None:
         store.refuse_in_use(tx, found)
-        while store.clear(tx, found.id, _PIECE):  # who was added meanwhile
+        while store.clear(tx, found.id, PIECE):  # who was added meanwhile
             pass
         store.drop(tx, found.id)
 
-    while office.write(lambda tx: store.clear(tx, found.id, _PIECE)):
+    while office.write(lambda tx: store.clear(tx, found.id, PIECE)):
         pass
     office.write(end)

@@ -321,9 +321,7 @@ def next_entries(tx: Transaction, world: World, now: int) -> list[int]:
     """
     return [
         began_at + (-(-enrolled * _HOUR_MS // pace) if pace else 0)
-        for launch_id, version_id, _, _, pace, began_at, enrolled, _, opens_at, _ in tx.all(
-            "running_launches"
-        )
+        for launch_id, version_id, _, _, pace, began_at, enrolled, _, opens_at in tx.all("running_launches")
         if (pace or opens_at is not None)
         and _open(world, version_id)
         and not world.work.rests(launch_id, now)
@@ -340,7 +338,7 @@ def broadcast(tx: Transaction, world: World, now: int) -> list[Request]:
     """Return the next contacts of the launches under way, no faster than their pace."""
     requests: list[Request] = []
     for row in tx.all("running_launches"):
-        launch_id, version_id, list_id, cursor, pace, began_at, enrolled, spared, opens_at, since = row
+        launch_id, version_id, list_id, cursor, pace, began_at, enrolled, spared, opens_at = row
         if not _open(world, version_id) or (opens_at is not None and opens_at > now):
             continue
         if world.work.rests(launch_id, now):
@@ -357,8 +355,7 @@ def broadcast(tx: Transaction, world: World, now: int) -> list[Request]:
             ids = [row[0] for row in tx.all("members", list_id=list_id, after=cursor, limit=room)]
         not_they = {row[0] for row in tx.among("spared_members", ids, list_id=spared)} if spared else set()
         if opens_at is not None and world.merges:  # of two hours that met in one person the first counts
-            known = tx.among("entered_and_merged", ids, version_id=version_id, since=since)
-            not_they |= {row[0] for row in known}
+            not_they |= _had_their_hour(tx, launch_id, version_id, list_id, ids, opens_at)
         requests += [Request(version, contact_id, now) for contact_id in ids if contact_id not in not_they]
         done = len(ids) < room
         tx.run("advance_launch", id=launch_id, cursor=ids[-1] if ids else cursor, count=len(ids),
@@ -366,3 +363,15 @@ def broadcast(tx: Transaction, world: World, now: int) -> list[Request]:
         if done and opens_at is not None:
             launch_dates.open_next(tx, launch_id, now)
     return requests
+
+
+def _had_their_hour(
+    tx: Transaction, launch_id: int, version_id: int, list_id: int, ids: Sequence[int], opens_at: int
+) -> set[int]:
+    """Return who of these has entered by this launch already, as one with whom they have become one since.
+
+    Whoever entered by another launch of the version is not meant: that is for the re-entry rule.
+    """
+    before = tx.among("in_earlier_parts", ids, launch_id=launch_id, list_id=list_id)
+    since = tx.among("entered_and_merged", ids, version_id=version_id, since=opens_at)
+    return {row[0] for row in (*before, *since)}

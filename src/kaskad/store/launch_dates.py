@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from kaskad.store import cascades
+from kaskad.store import cascades, lists
 from kaskad.store.db import Transaction
 
 BRAND, OWN = "brand", "own"
@@ -79,9 +79,9 @@ def begin(
            forecast=forecast, now=now)  # fmt: skip
 
 
-def part(tx: Transaction, launch_id: int, lists: Mapping[int, int], now: int) -> None:
+def part(tx: Transaction, launch_id: int, by_hour: Mapping[int, int], now: int) -> None:
     """Let people of a launch enter by lists, each from an instant on; there is one at least."""
-    for opens_at, list_id in lists.items():
+    for opens_at, list_id in by_hour.items():
         tx.run("put_launch_part", launch_id=launch_id, opens_at=opens_at, list_id=list_id)
     open_next(tx, launch_id, now)
 
@@ -92,9 +92,27 @@ def open_next(tx: Transaction, launch_id: int, now: int) -> bool:
     if row is None:
         return False
     opens_at, list_id = row
-    tx.run("drop_launch_part", launch_id=launch_id, opens_at=opens_at)
     tx.run("open_launch_part", id=launch_id, list_id=list_id, opens_at=max(opens_at, now))
     return True
+
+
+def ended_parts(tx: Transaction) -> list[tuple[int, int]]:
+    """Return launches that are over with the lists by hour that they have left behind."""
+    return [(row[0], row[1]) for row in tx.all("ended_launch_parts")]
+
+
+def drop_part(tx: Transaction, launch_id: int, list_id: int, limit: int) -> bool:
+    """Take some people off a list by hour, and forget it with the last; return False once it is gone.
+
+    Its id may then be that of another list: whoever forgets the same part meanwhile must not touch that.
+    """
+    if tx.one("launch_part", launch_id=launch_id, list_id=list_id) is None:
+        return False
+    if lists.clear(tx, list_id, limit):
+        return True
+    lists.drop(tx, list_id)
+    tx.run("drop_launch_part", launch_id=launch_id, list_id=list_id)
+    return False
 
 
 def zones(tx: Transaction, list_id: int | None, after: int, limit: int) -> list[tuple[int, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from kaskad.domain.errors import Conflict, NotFound
+from kaskad.domain.ids import launch_text
 from kaskad.domain.worded import worded
 from kaskad.store.db import Transaction
 
@@ -49,11 +50,17 @@ def remove_members(tx: Transaction, list_id: int, contact_ids: Sequence[int]) ->
 
 
 def refuse_in_use(tx: Transaction, found: KnownList) -> None:
-    """Raise Conflict where a launch that is under way goes through the list."""
-    if tx.one("list_in_use", list_id=found.id) is not None:
+    """Raise Conflict where a launch that is under way, or waits for its date, goes through the list."""
+    row = tx.one("list_in_use", list_id=found.id)
+    if row is not None:
+        launch, slug = launch_text(row[0]), row[1]
         raise Conflict(
-            worded("A launch to the list %(name)r is under way: stop its cascade first.", name=found.name)
-        )
+            worded(
+                "The list %(name)r is used by %(launch)s of %(slug)r: let that end, or call it off by "
+                "`kaskad launch %(slug)s --stop %(launch)s` or on the cascade's page.",
+                name=found.name, launch=launch, slug=slug,
+            )
+        )  # fmt: skip
 
 
 def clear(tx: Transaction, list_id: int, limit: int) -> int:

@@ -54,10 +54,33 @@ UPDATE launches
 INSERT INTO launch_parts (launch_id, opens_at, list_id) VALUES (:launch_id, :opens_at, :list_id);
 
 -- name: next_launch_part
-SELECT opens_at, list_id FROM launch_parts WHERE launch_id = :launch_id ORDER BY opens_at LIMIT 1;
+-- The part after the one whose people enter now.
+SELECT opens_at, list_id FROM launch_parts
+ WHERE launch_id = :launch_id
+   AND opens_at > coalesce((SELECT p.opens_at FROM launch_parts p JOIN launches l ON l.id = p.launch_id
+                             WHERE p.launch_id = :launch_id AND p.list_id = l.part_list_id), -1)
+ ORDER BY opens_at LIMIT 1;
+
+-- name: in_earlier_parts
+-- Who of these people is on the list of an hour that a launch let enter before this one.
+SELECT DISTINCT m.contact_id FROM launch_parts p JOIN list_members m ON m.list_id = p.list_id
+ WHERE p.launch_id = :launch_id
+   AND p.opens_at < (SELECT opens_at FROM launch_parts WHERE launch_id = :launch_id AND list_id = :list_id)
+   AND m.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+
+-- name: ended_launch_parts
+-- Parts of launches by which nobody enters any more.
+SELECT p.launch_id, p.list_id FROM launch_parts p
+  JOIN launches l ON l.id = p.launch_id
+  JOIN versions v ON v.id = l.version_id
+  JOIN cascades c ON c.id = v.cascade_id
+ WHERE l.state NOT IN ('running', 'paused') OR c.state = 'stopped' ORDER BY p.launch_id, p.opens_at;
+
+-- name: launch_part
+SELECT 1 FROM launch_parts WHERE launch_id = :launch_id AND list_id = :list_id /* postgresql: FOR UPDATE */;
 
 -- name: drop_launch_part
-DELETE FROM launch_parts WHERE launch_id = :launch_id AND opens_at = :opens_at;
+DELETE FROM launch_parts WHERE launch_id = :launch_id AND list_id = :list_id;
 
 -- name: open_launch_part
 -- They enter from their hour on, and their part of the list is gone through from its beginning.

@@ -1,7 +1,7 @@
 -- name: running_launches
 -- Those under way, those too that wait for the hour of their next people. A pace is counted from when these may enter.
 SELECT id, version_id, coalesce(part_list_id, list_id), cursor, pace, coalesce(opens_at, started_at),
-       enrolled - enrolled_before, spared_list_id, opens_at, started_at
+       enrolled - enrolled_before, spared_list_id, opens_at
   FROM launches
  WHERE state = 'running' ORDER BY id /* postgresql: FOR UPDATE SKIP LOCKED */;
 

@@ -32,10 +32,13 @@ DELETE FROM list_members WHERE list_id = :list_id AND contact_id <= (
 DELETE FROM lists WHERE id = :id;
 
 -- name: list_in_use
-SELECT id FROM launches
- WHERE (list_id = :list_id OR spared_list_id = :list_id OR part_list_id = :list_id
-        OR id IN (SELECT launch_id FROM launch_parts WHERE list_id = :list_id))
-   AND state IN ('running', 'paused') LIMIT 1;
+-- The first launch that goes through a list, or is to. By a cascade that was stopped nobody enters any more.
+SELECT l.id, c.slug FROM launches l
+  JOIN versions v ON v.id = l.version_id
+  JOIN cascades c ON c.id = v.cascade_id AND c.state <> 'stopped'
+ WHERE (l.list_id = :list_id OR l.spared_list_id = :list_id OR l.part_list_id = :list_id
+        OR l.id IN (SELECT launch_id FROM launch_parts WHERE list_id = :list_id))
+   AND l.state IN ('running', 'paused') ORDER BY l.id LIMIT 1;
 
 -- name: segments
 SELECT id, name, conditions, created_at FROM segments WHERE name > :after ORDER BY name LIMIT :limit;
