@@ -11,6 +11,8 @@ from msgspec.structs import replace
 from kaskad.cli.root import run
 from kaskad.config import Settings, load
 from kaskad.domain.terms import Channel
+from kaskad.store.courses import due
+from kaskad.store.runs import of_contacts
 from kaskad.web.service import Service, serving
 from support.faults import until
 from support.shop import equip, people, taking
@@ -146,3 +148,22 @@ def test_without_a_server_what_is_asked_for_waits_for_one(home, capsys):
         assert "will be cancelled as soon as" in said(capsys, "runs", "cancel", only["id"])
         with serving(here(), "kaskad serve"):
             until(lambda: told(capsys, "runs", "list", "--outcome", "cancelled"))
+
+
+def test_counts_that_nobody_brings_up_to_date_are_told_to_be_old(home, capsys, monkeypatch):
+    with taking() as taker, serving(here(), "kaskad serve") as service:
+        equip(service, taker.url, Channel.EMAIL)
+        people(service, "ann", "bob", listed="vip")
+        said(capsys, "apply", "news.yaml", "--yes")
+        said(capsys, "launch", "news", "--everybody")
+        until(lambda: " 1 2 2 " in said(capsys, "cascades"))
+        assert "not counted yet" not in said(capsys, "cascades")
+        with service.db.read() as tx:
+            runs = {(run.contact_id, run.id) for runs in of_contacts(tx, [1, 2]).values() for run in runs}
+        service.engine.write(lambda tx: due(tx, runs)).result()
+        monkeypatch.setattr("kaskad.analytics.courses.PIECE", 1)
+        monkeypatch.setattr("kaskad.engine.counting._may_count", lambda tx: False)
+        assert "2 runs or more have changed, and are not counted yet." in said(capsys, "cascades")
+    assert "2 runs or more have changed, and are not counted yet: `kaskad serve` counts them." in said(
+        capsys, "cascades"
+    )

@@ -14,7 +14,7 @@ from kaskad.actions.held import approved, held_against_accounts
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
 from kaskad.actions.step_pauses import PausedStep, pauses_of, told_in, told_of
-from kaskad.analytics.courses import standings
+from kaskad.analytics.courses import standings, uncounted
 from kaskad.domain.approval import pieces_of
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.definition import Loaded, Problem, defined, load
@@ -57,6 +57,7 @@ class Overview(Struct, frozen=True):
     entered: int
     under_way: int
     changed_at: int
+    uncounted: int = 0  # so many runs that have changed, or more, are not in these counts yet
 
 
 class Whole(Struct, frozen=True):
@@ -193,7 +194,8 @@ def listing(office: Office, *, counted: bool = True) -> list[Overview]:
     """Return all cascades, by name; unless `counted`, without how many entered: that looks at every run."""
     with office.read() as tx:
         drafted, counts = store.drafted(tx), standings(tx) if counted else {}
-        return [_overview(office, tx, row, row.id in drafted, counts) for row in store.all_cascades(tx)]
+        late = uncounted(tx) if counted else 0
+        return [_overview(office, tx, row, row.id in drafted, counts, late) for row in store.all_cascades(tx)]
 
 
 def titles(office: Office) -> dict[str, str]:
@@ -207,7 +209,8 @@ def find(office: Office, slug: str) -> Whole:
         row = store.by_slug(tx, slug)
         draft = store.draft(tx, row.id)
         source = None if row.version_id is None else store.version(tx, row.version_id).source
-        return Whole(_overview(office, tx, row, draft is not None, standings(tx, row.id)), source, draft)
+        stands = _overview(office, tx, row, draft is not None, standings(tx, row.id), uncounted(tx))
+        return Whole(stands, source, draft)
 
 
 def versions(office: Office, slug: str) -> list[VersionRow]:
@@ -454,8 +457,9 @@ def _in_flight(office: Office, tx: Transaction, row: CascadeRow) -> tuple[InFlig
 
 
 def _overview(
-    office: Office, tx: Transaction, row: CascadeRow, drafted: bool, counts: dict[int, tuple[int, int]]
-) -> Overview:
+    office: Office, tx: Transaction, row: CascadeRow, drafted: bool, counts: dict[int, tuple[int, int]],
+    late: int,
+) -> Overview:  # fmt: skip
     current = None if row.version_id is None else store.version(tx, row.version_id)
     draft = store.draft(tx, row.id) if current is None else None
     cascade = load(draft.source, name=row.slug).cascade if draft else None
@@ -476,6 +480,7 @@ def _overview(
         entered=entered,
         under_way=under_way,
         changed_at=row.changed_at,
+        uncounted=late,
     )
 
 

@@ -155,6 +155,12 @@ def messages(tx: Transaction) -> Counter[Leg]:
     return found
 
 
+def uncounted(tx: Transaction) -> int:
+    """Return how many runs at least such counts leave out: 0, unless too many changed to be looked at."""
+    count = len(waiting(tx, PIECE))
+    return count if count > PIECE else 0
+
+
 def _waiting(tx: Transaction) -> set[tuple[int, int]]:
     """Return the runs that are to be counted anew; none, where there are too many to be looked at."""
     changed = waiting(tx, PIECE)

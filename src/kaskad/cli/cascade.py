@@ -136,9 +136,11 @@ def cascades(db: DB = "", as_json: JSON = False) -> None:
     """List the cascades with their states and how many people are in them."""
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text, table
+    from kaskad.cli.screens.prose import tell
 
     with reached(db) as client:
         known = list(client.items("/cascades"))
+        moves = client.moves
     if as_json:
         typer.echo(as_text(known))
     elif not known:
@@ -153,6 +155,9 @@ def cascades(db: DB = "", as_json: JSON = False) -> None:
             for one in known
         ]  # fmt: skip
         typer.echo(table(("CASCADE", "STATE", "VERSION", "ENTERED", "UNDER WAY", "STEPS"), rows))
+        if late := max(one["uncounted"] for one in known):
+            counts = "" if moves else ": `kaskad serve` counts them"
+            tell(f"{late} runs or more have changed, and are not counted yet{counts}.")
 
 
 def launch(

@@ -71,6 +71,9 @@ class CascadeView(View):
     entered: int
     under_way: int
     changed_at: datetime
+    uncounted: Annotated[
+        int, Field(description="So many runs that have changed, or more, are not in these counts yet.")
+    ]
 
     @classmethod
     def of(cls, told: Overview) -> CascadeView:
@@ -87,6 +90,7 @@ class CascadeView(View):
             entered=told.entered,
             under_way=told.under_way,
             changed_at=instant(told.changed_at),
+            uncounted=told.uncounted,
         )
 
 
