@@ -7,6 +7,7 @@ import pytest
 from kaskad.cli import root
 from kaskad.cli.explain import _decision_words
 from kaskad.cli.screens.run import time_words
+from kaskad.engine import receive
 
 CASCADE = """
 cascade: notice
@@ -85,6 +86,17 @@ def test_without_consent_advertising_is_skipped_and_the_report_says_so(
     assert " UTC  letter (email) skipped: no consent" in explained and "unreachable" in explained
     assert root.run(["explain", "1", "--json"]) == 0
     assert '"reason": "no_consent"' in capsys.readouterr().out
+
+
+def test_whose_event_was_refused_is_told_and_not_counted_as_entered(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins = CASCADE.replace("{broadcast: all}", "{event: asked}").replace("advertising", "service")
+    (folder / "notice.yaml").write_text(begins[: begins.index("  - {id: chat")])
+    find = receive.find_contact
+    monkeypatch.setattr(receive, "find_contact", lambda tx, ref: None if ref.id == 2 else find(tx, ref))
+    told = said(capsys, "--time-factor", "36000", code=0)
+    assert "entered 1 now 1 was refused: no such contact 'con_2'" in told
 
 
 def test_what_is_wrong_is_said_in_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

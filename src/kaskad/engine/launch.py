@@ -37,10 +37,14 @@ class Imported(Struct, frozen=True):
 
 
 class Entered(Struct, frozen=True):
-    """How many were asked to enter now; the others of the file were asked by an earlier call."""
+    """How many were asked to enter now; the others of the file were asked by an earlier call.
+
+    `refused`: why events were not taken with which others were to enter, of each.
+    """
 
     asked: int
     before: int
+    refused: Sequence[str] = ()
 
 
 def first_told(engine: Engine, data: bytes) -> int:
@@ -132,9 +136,8 @@ def _by_event(
     }
     new = [event for key, event in events.items() if key not in known]
     waiting = [engine.deliver(Delivery(Future(), events=batch)) for batch in _batches(new)]
-    for done in waiting:
-        done.result()
-    return Entered(len(new), len(events) - len(new))
+    refused = [problem for done in waiting for problem in done.result() or () if problem]
+    return Entered(len(new) - len(refused), len(events) - len(new), refused)
 
 
 def _event_id(cascade: Cascade, properties: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -81,6 +82,8 @@ class Screen:
         if entered.before:
             words.append(f"{entered.before} by an earlier run of this command, which goes on")
         self.say(f"entered     {', '.join(words)}")
+        for why, count in Counter(entered.refused).most_common(NOTES_SHOWN):
+            self.say(f"            {count} {'was' if count == 1 else 'were'} refused: {why}")
 
     @contextmanager
     def watching(self, service: Service, cascade: Cascade) -> Iterator[Callable[[Progress], None]]:
