@@ -204,6 +204,9 @@ def _unknown(api, capsys):
     told = api.post("/cascades/new/optimize", {"definition": text})
     assert "messages are counted" in told["notes"][0] and told["currency"] == ""
     assert abs(told["today"]["cost"] - (1 + 0.8 + 0.8 * 0.6)) < 0.01  # messages
+    (order,) = told["proposals"]
+    assert any(re.search(r"costs [0-9.]+ messages there, [0-9.]+ messages where", one["why"])
+               for one in order["changes"])  # fmt: skip
     accounts(api)
     told = api.post("/cascades/new/optimize", {"definition": text})
     assert told["basis"] == "prior" and told["waits"] == []

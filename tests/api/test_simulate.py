@@ -134,6 +134,9 @@ expect:
     assert run(["simulate", str(cascade), "--alone", "--expect", str(file)]) == 1
     shown = capsys.readouterr().out
     assert "did you mean `letter`?" in shown and f"{file}:5:11: error" in shown
+    file.write_text("expcet: {reach: {at_least: 75%}}\n")
+    assert run(["simulate", str(cascade), "--alone", "--expect", str(file)]) == 1
+    assert "`expcet` is not known in the file" in capsys.readouterr().out
     for text in ("", "# reach: {at_least: 75%}\n---\n"):
         file.write_text(text)
         capsys.readouterr()

@@ -12,7 +12,7 @@ from pathlib import Path
 from fastapi.routing import APIRoute
 
 import kaskad
-from kaskad.actions import brand, keys, policy, suppressions, webhooks
+from kaskad.actions import audit, brand, keys, policy, suppressions, webhooks
 from kaskad.actions.contacts import ToldAddress
 from kaskad.domain.terms import Channel
 from kaskad.engine.herald import GONE_WHY
@@ -65,6 +65,9 @@ def test_a_key_is_made_by_keyboard_shown_once_used_and_revoked(visit, site):
     opened.goto("/settings/audit")
     told = page.get_by_role("table").inner_text()
     assert "Создал ключ API" in told and "Отозвал ключ API" in told and "POST /" not in told
+    audit.note(site.service.office, "link", "POST /lists", "vip")  # who began, before there was any user
+    opened.goto("/settings/audit")
+    assert "по ссылке сервера" in page.get_by_role("row", name="vip").inner_text()
     opened.shoot("audit ru")
 
 

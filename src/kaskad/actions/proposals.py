@@ -271,7 +271,7 @@ def _money(ground: Arrangement, minor: float | None) -> str:
     if minor is None:
         return "∞"
     if not ground.currency:
-        return f"{minor:.1f}"
+        return worded("%(count)s messages", count=f"{minor:.1f}")
     return amount(Money(round(minor), ground.currency))
 
 

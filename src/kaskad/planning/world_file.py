@@ -85,7 +85,7 @@ class WorldFile(Struct, frozen=True):
 
 def load(text: str, cascade: Cascade, *, name: str, desk: bool = False) -> WorldFile:
     """Return what the text holds; never raises, whatever the text. `desk`: accounts have one for calls."""
-    report, wanted = Report(), Wanted()
+    report, wanted = Report(worded("the file")), Wanted()
     try:
         top = Form(read(text), "", ("world", "expect"), report)
         wanted = _Reader(cascade, report, desk).read(top)

@@ -43,13 +43,15 @@ HABITS = {
     "then": "go",
     "goto": "go",
 }
+_DEFINITION = worded("the definition")
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,2})?)\s*%", re.ASCII)
 
 
 class Report:
-    """All problems found so far, and where each place of the document is."""
+    """All problems found so far, and where each place of the document is; `whole`: what that is called."""
 
-    def __init__(self) -> None:
+    def __init__(self, whole: str = _DEFINITION) -> None:
+        self._whole = whole
         self.problems: set[Problem] = set()
         self._nodes: dict[str, Node] = {}
 
@@ -76,6 +78,15 @@ class Report:
         """Return whether anything forbids using the definition."""
         return any(problem.severity == "error" for problem in self.problems)
 
+    def place(self, path: str) -> str:
+        """Return a place in words: its last key, or which item of a list."""
+        if not path:
+            return self._whole
+        found = re.search(r"([^.\[\]]+)\[(\d+)\]$", path)
+        if found:
+            return worded("item %(int)s of `%(found)s`", int=int(found[2]) + 1, found=found[1])
+        return f"`{path.rpartition('.')[2]}`"
+
     def _position(self, path: str, offset: int | None) -> tuple[int, int]:
         while path and path not in self._nodes:
             path = re.sub(r"(?:^|\.|\[)[^.\[]*$", "", path)
@@ -93,6 +104,7 @@ class Form:
     def __init__(self, node: Node, path: str, known: Collection[str], report: Report) -> None:
         self.path = path
         self.report = report
+        self._place = report.place(path)
         self._nodes: dict[str, Node] = {}
         report.put(path, node)
         if isinstance(node, source.Mapping):
@@ -101,7 +113,7 @@ class Form:
         else:
             report.error(
                 path,
-                worded("%(place)s must be a mapping", place=_place(path)),
+                worded("%(place)s must be a mapping", place=report.place(path)),
                 worded("write `key: value`, one a line"),
             )
 
@@ -118,7 +130,7 @@ class Form:
             remedy = did_you_mean(name, known, HABITS)
             if isinstance(value, Scalar) and value.text == "" and not remedy.startswith("did"):
                 remedy = worded("put a text that has a comma in quotation marks")
-            shown = worded("`%(name)s` is not known in %(place)s", name=name[:40], place=_place(self.path))
+            shown = worded("`%(name)s` is not known in %(place)s", name=name[:40], place=self._place)
             self.report.add(Problem(key.line, key.column, self.at(name[:40]), shown, remedy))
         else:
             self._nodes[name] = value
@@ -141,7 +153,9 @@ class Form:
         """Report the key if it is missing."""
         if key not in self._nodes:
             self.report.error(
-                self.path, worded("%(place)s has no `%(key)s`", place=_place(self.path), key=key), remedy
+                self.path,
+                worded("%(place)s has no `%(key)s`", place=self._place, key=key),
+                remedy,
             )
 
     def text(self, key: str, limit: int = 200) -> str:
@@ -288,22 +302,25 @@ class Form:
 
 def text_of(node: Node, path: str, report: Report, limit: int = 200) -> str:
     """Return the text of a scalar, reporting what is none, is empty or too long."""
+    place = report.place(path)
     if not isinstance(node, Scalar):
         report.error(
             path,
-            worded("%(place)s must be a text, not a %(kind)s", place=_place(path), kind=_kind(node)),
+            worded("%(place)s must be a text, not a %(kind)s", place=place, kind=_kind(node)),
             worded("put it in quotation marks"),
         )
     elif node.value is None or not node.text.strip():
         report.error(
-            path, worded("%(place)s is empty", place=_place(path)), worded("write something, or remove it")
+            path,
+            worded("%(place)s is empty", place=place),
+            worded("write something, or remove it"),
         )
     elif len(node.text) > limit:
         report.error(
             path,
             worded(
                 "%(place)s has %(n)s characters, more than %(limit)s",
-                place=_place(path),
+                place=place,
                 n=len(node.text),
                 limit=limit,
             ),
@@ -322,7 +339,9 @@ def word_of(
     if text and text not in choices:
         remedy = did_you_mean(text, choices, habits)
         report.error(
-            path, worded("`%(text)s` is not known as %(place)s", text=text[:40], place=_place(path)), remedy
+            path,
+            worded("`%(text)s` is not known as %(place)s", text=text[:40], place=report.place(path)),
+            remedy,
         )
     return choices.get(text)
 
@@ -349,13 +368,3 @@ def span_of(node: Node, path: str, report: Report) -> Span | None:
 
 def _kind(node: Node) -> str:
     return "list" if isinstance(node, Items) else "mapping"
-
-
-def _place(path: str) -> str:
-    """Return a place in words: its last key, or which item of a list."""
-    if not path:
-        return worded("the definition")
-    found = re.search(r"([^.\[\]]+)\[(\d+)\]$", path)
-    if found:
-        return worded("item %(int)s of `%(found)s`", int=int(found[2]) + 1, found=found[1])
-    return f"`{path.rpartition('.')[2]}`"
