@@ -68,8 +68,9 @@ calibration: install ## hold ranges of forecasts and intervals of reports agains
 		tests/planning/test_ending.py tests/planning/test_forecast.py tests/planning/test_entries.py
 	KASKAD_TRIALS=10000 $(BIN)/python -m pytest -q --timeout 7200 tests/analytics/test_intervals.py
 
-pictures: install ## take the guide's pictures again from the running product (minutes)
+pictures: install ## take the pictures of the guide and the README again from the running product (minutes)
 	PYTHONPATH=tests $(BIN)/python docs/guide/make.py
+	$(BIN)/python docs/pictures/make.py
 
 explore: install ## try all properties with examples that no run has seen (minutes)
 	KASKAD_TEST_EXPLORE=1 $(BIN)/python -m pytest -n 3 --dist worksteal -q -m hypothesis
