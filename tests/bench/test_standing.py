@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from kaskad.bench import standing
+from kaskad.bench.bringing import Brought
 from kaskad.bench.clones import Timers
 from kaskad.bench.place import PostgresPlace, SqlitePlace
 from kaskad.bench.standing import FEW, Report, Work, run
@@ -35,6 +36,15 @@ def test_clones_are_sent_what_is_due_once(tmp_path) -> None:
     assert place.ask("SELECT count(*) FROM addresses") == [(4_000,)]
     assert place.ask("SELECT count(*) FROM address_book") == [(4_000,)]
     place.close()
+
+
+def test_people_are_brought_in_meanwhile(tmp_path) -> None:
+    file = tmp_path / "standing.db"
+    report = run(Work(runs=1_000, per_s=20, seconds=4, db=str(file), import_rows=2_000))
+    right(report)
+    assert report.brought is not None and report.brought.new == 2_000
+    assert "people brought in meanwhile" in show(standing_table(report))
+    assert not msgspec.structs.replace(report, brought=Brought(new=1_999, seconds=1.0)).right
 
 
 def test_workers_share_them_on_postgresql(postgres: PostgresServer) -> None:

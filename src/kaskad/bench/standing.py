@@ -17,11 +17,14 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from kaskad.bench import prepare as prepared
+from kaskad.bench.bringing import Bringing, Brought
 from kaskad.bench.clones import Timers, multiply
 from kaskad.bench.fates import Fates
+from kaskad.bench.importing import people
 from kaskad.bench.journal import Journal
 from kaskad.bench.measure import cpu_s, interpreter, peak_mib
 from kaskad.bench.outside import Noop
@@ -34,7 +37,7 @@ from kaskad.engine.clock import SystemClock, wall_ms
 from kaskad.engine.counting import ROUND, count
 from kaskad.engine.engine import Engine
 from kaskad.engine.world import Options, World
-from kaskad.store import cascades
+from kaskad.store import cascades, keys
 from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import upgrade
 from kaskad.store.vault import Vault
@@ -58,6 +61,7 @@ class Work(Struct, frozen=True):
     seconds: int = 60
     db: str = ""
     workers: int = 0  # beside the server (PostgreSQL)
+    import_rows: int = 0  # of people who are brought in meanwhile: it lasts at least as long as that takes
 
 
 class Used(Struct, frozen=True):
@@ -84,11 +88,19 @@ class Report(Struct, frozen=True):
     server_cpu_s: float  # PostgreSQL's own, while runs fell due
     processes: tuple[Used, ...]
     made_s: float
+    brought: Brought | None
     versions: dict[str, str]
 
     @property
     def right(self) -> bool:
-        return not self.twice and not self.missing
+        """Return whether everybody got one message, and everybody of the file is there."""
+        came = self.brought is None or self.brought.new == self.work.import_rows
+        return came and not self.twice and not self.missing
+
+
+class _Served(Struct, frozen=True):
+    url: str
+    processes: dict[str, subprocess.Popen[str]]  # the server's, and those of its workers
 
 
 def run(work: Work, say: Callable[[str], None] = lambda _: None) -> Report:
@@ -99,8 +111,9 @@ def run(work: Work, say: Callable[[str], None] = lambda _: None) -> Report:
         began = time.monotonic()
         timers = _made(place, settings, work, provider.url, say)
         made_s = time.monotonic() - began
-        with _served(settings, work) as processes:
-            return _measured(work, place, processes, provider, timers, made_s, say)
+        file = people(work.import_rows) if work.import_rows else b""
+        with _served(settings, work) as served:
+            return _measured(work, place, served, provider, timers, file, made_s, say)
 
 
 def _made(
@@ -113,6 +126,8 @@ def _made(
         vault = vault_of(settings)
         text = prepared.definition().replace("wait: 1s", "wait: 1d")
         version_id = prepared.prepare(db, vault, FEW, receiver_url, _CONCURRENCY, text)
+        with db.write() as tx:
+            keys.add(tx, "bench", _KEY, ["contacts:read", "contacts:write"], wall_ms())
         say(f"{FEW} people get their first message")
         _carry(db, vault, version_id, place)
         people = max(1, work.runs // FEW) * FEW
@@ -159,8 +174,8 @@ def _carry(db: Database, vault: Vault, version_id: int, place: Place) -> None:
 
 
 @contextmanager
-def _served(settings: Settings, work: Work) -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """Yield the server and its workers by name, once the server answers."""
+def _served(settings: Settings, work: Work) -> Iterator[_Served]:
+    """Yield the server and its workers, once the server answers."""
     given = {
         "DATABASE": settings.database, "SECRET_KEY": _KEY, "LISTEN": "127.0.0.1:0", "RESOLVER": "off",
         "LOG_LEVEL": "warning",
@@ -177,12 +192,13 @@ def _served(settings: Settings, work: Work) -> Iterator[dict[str, subprocess.Pop
 
         processes = {"serve": begin("serve", "--json")}
         try:
-            line = processes["serve"].stdout
-            if line is None or not line.readline():
+            out = processes["serve"].stdout
+            line = out.readline() if out is not None else ""
+            if not line:
                 raise Unavailable("the server of the benchmark did not start")
             for number in range(work.workers):
                 processes[f"worker {number + 1}"] = begin("worker")
-            yield processes
+            yield _Served(msgspec.json.decode(line)["url"], processes)
         finally:
             for process in processes.values():
                 process.terminate()
@@ -195,9 +211,10 @@ def _served(settings: Settings, work: Work) -> Iterator[dict[str, subprocess.Pop
 
 
 def _measured(
-    work: Work, place: Place, processes: dict[str, subprocess.Popen[str]], provider: Receiver, timers: Timers,
-    made_s: float, say: Callable[[str], None],
+    work: Work, place: Place, served: _Served, provider: Receiver, timers: Timers, file: bytes, made_s: float,
+    say: Callable[[str], None],
 ) -> Report:  # fmt: skip
+    processes = served.processes
     time.sleep(_SETTLE_S)
     idle_s = timers.base / 1000 - time.time() - 1
     before, server_s = _used(processes), place.cpu_s()
@@ -206,11 +223,11 @@ def _measured(
         time.sleep(idle_s)
     quiet, server_quiet_s = _used(processes), place.cpu_s()
     since = max(timers.base, wall_ms())
+    bringing = Bringing(served.url, _KEY, file) if file else None
     until = since + work.seconds * 1000
-    while (left_s := (until - wall_ms()) / 1000) > 0:
-        say(f"{left_s:.0f} s left")
-        time.sleep(min(5.0, left_s))
-    after, server_after_s = _used(processes), place.cpu_s()
+    after, server_after_s = _while_due(processes, until, bringing, say), place.cpu_s()
+    if bringing is not None:
+        until = max(until, wall_ms())
     time.sleep(_SETTLE_S)  # for those who are late
     if problem := next((name for name, one in processes.items() if one.poll() is not None), None):
         raise Unavailable(f"{problem} has ended; what it says stands above")
@@ -225,9 +242,24 @@ def _measured(
         work, sent, twice, missing, _at(lags, 0.5), _at(lags, 0.99), _at(lags, 1),
         round(sum(one.peak_mib for one in spent)), round(idle * per_s, 1),
         round((server_quiet_s - server_s) * per_s, 1), round(server_after_s - server_quiet_s, 2), spent,
-        round(made_s, 1),
+        round(made_s, 1), bringing.result() if bringing else None,
         {"kaskad": version("kaskad"), "python": interpreter(), "database": place.server},
     )  # fmt: skip
+
+
+def _while_due(
+    processes: dict[str, subprocess.Popen[str]], until: int, bringing: Bringing | None,
+    say: Callable[[str], None],
+) -> dict[str, Used]:  # fmt: skip
+    """Let time pass until then, and until the import has ended; return what all processes have used."""
+    if bringing is not None:
+        bringing.start()
+    used: dict[str, Used] = {}
+    while (left_s := (until - wall_ms()) / 1000) > 0 or (bringing is not None and bringing.is_alive()):
+        say(f"{left_s:.0f} s left" if left_s > 0 else "the import goes on")
+        time.sleep(min(5.0, left_s) if left_s > 0 else 1.0)
+        used |= _used(processes)  # those that read a file end with the import
+    return used
 
 
 def _used(processes: dict[str, subprocess.Popen[str]]) -> dict[str, Used]:

@@ -50,6 +50,7 @@ def cascade4_table(report: Report) -> list[Line]:
 
 def standing_table(report: StandingReport) -> list[Line]:
     """Return the lines of a report about runs that wait."""
+    brought = report.brought
     return [
         ("messages sent", number(report.sent), "", ""),
         ("missing", number(report.missing), "0", "0"),
@@ -63,6 +64,14 @@ def standing_table(report: StandingReport) -> list[Line]:
         ("CPU s, PostgreSQL's own", f"{report.server_cpu_s:.2f}", "", ""),
         ("CPU ms/s while nothing is due", f"{report.idle_cpu_ms_per_s:.1f}", "", ""),
         ("  of PostgreSQL besides", f"{report.idle_server_cpu_ms_per_s:.1f}", "", ""),
+        *(
+            [
+                ("people brought in meanwhile", number(brought.new), "", ""),
+                ("  a second", number(brought.rows_per_s), "11 000", "17 000"),
+            ]
+            if brought
+            else []
+        ),
     ]
 
 

@@ -293,6 +293,7 @@ def standing(
     per_s: Annotated[float, typer.Option("--rate", min=1, help="How many of them fall due a second.")] = 100,
     seconds: Annotated[int, typer.Option(min=1, help="For how long.")] = 60,
     workers: Annotated[int, typer.Option(min=0, help="Beside the server (PostgreSQL).")] = 0,
+    import_rows: Annotated[int, typer.Option(min=0, help="Bring in so many people meanwhile.")] = 0,
     db: Db = "",
     as_json: Json = False,
 ) -> None:
@@ -306,7 +307,7 @@ def standing(
     configure("warning")
     if workers and not db.startswith("postgres"):
         raise typer.BadParameter("workers need --db postgresql", param_hint="--workers")
-    report = run(Work(runs, per_s, seconds, db, workers), _progress)
+    report = run(Work(runs, per_s, seconds, db, workers, import_rows), _progress)
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
     else:
