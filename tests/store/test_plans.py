@@ -223,6 +223,29 @@ def test_a_look_at_guards_does_not_go_through_a_whole_backlog(db: Database) -> N
         assert 0 < sum(looked_at) < 1_100, plan
 
 
+def test_a_claim_of_due_runs_does_not_compare_all_with_all(db: Database) -> None:
+    """Where PostgreSQL has looked at the queue while it was all but empty it plans for one row."""
+    if db.dialect == "sqlite":
+        return
+    text = statements("postgresql")["claim_due"].text
+    for number, name in enumerate(("until", "last", "now", "limit"), 1):
+        text = text.replace(f"%({name})s", f"${number}")
+    with db.write() as tx:
+        connection = tx._connection  # type: ignore[attr-defined]
+        connection.execute(b"INSERT INTO due_runs (keys) SELECT '[1,1]' FROM generate_series(1, 3000)")
+        pages = b"pg_relation_size('due_runs') / 8192"
+        connection.execute(
+            b"UPDATE pg_class SET reltuples = 1, relpages = %s WHERE relname = 'due_runs'" % pages
+        )
+        connection.execute(f"PREPARE asked (bigint, bigint, bigint, bigint) AS {text}".encode())
+        asked = b"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked (9, 1000000000, 5, 3000)"
+        ((found,),) = connection.execute(asked).fetchall()
+        connection.execute(b"DEALLOCATE asked")
+        plan = found[0]["Plan"]
+        assert plan["Actual Rows"] == 3_000
+        assert not any(node.get("Rows Removed by Join Filter") for node in nodes(plan)), plan
+
+
 def test_postgresql_looks_how_few_rows_small_tables_have(db: Database) -> None:
     """By itself it does so once fifty have changed, and plans for a thousand versions until then."""
     if db.dialect == "sqlite":

@@ -11,9 +11,13 @@ SELECT max(id) FROM due_runs;
 
 -- name: claim_due
 -- Those that nobody counts, taken until :until (in case clocks are turned back: until no later than that).
+-- As an array on PostgreSQL: this queue is often empty when it is analyzed, and a join planned for one row compares
+-- all with all. 4 000 took 12 s.
 UPDATE due_runs SET again_at = :until
- WHERE id IN (SELECT id FROM due_runs
+ WHERE id /* sqlite: IN ( */ /* postgresql: = ANY (ARRAY( */
+              SELECT id FROM due_runs
                WHERE id <= :last AND (again_at <= :now OR again_at > :until) ORDER BY id LIMIT :limit)
+       /* postgresql: ) */
 RETURNING id, keys;
 
 -- name: drop_due
