@@ -1,6 +1,7 @@
 """Counting by rounds: whatever ends one, and whatever changes meanwhile, a run is counted once, as it is."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
@@ -277,6 +278,30 @@ def test_counting_lets_others_go_first_and_more_so_while_reports_are_hardly_behi
     took = [pause / part for pause, part in zip(pauses, (less, *(share,) * (PEOPLE - 2)), strict=True)]
     assert took == [1.0, *(0.5,) * (PEOPLE - 2)]  # the first has looked at the clock once more, for its claim
     assert place.right() == PEOPLE - 1
+
+
+@pytest.mark.parametrize(("ms_a_run", "least", "most"), [(1.0, 20, 40), (0.02, 500, 500), (5.0, 20, 20)])
+def test_a_piece_has_as_many_runs_as_can_be_counted_while_a_timer_waits(
+    ms_a_run: float, least: int, most: int, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that are read from disk take a hundred times as long as those in memory."""
+    now_s = [100.0]
+    pieces: list[int] = []
+
+    def recount(tx: Transaction, keys: Sequence[RunKey], now: int) -> None:
+        pieces.append(len(keys))
+        now_s[0] += len(keys) * ms_a_run / 1000
+
+    monkeypatch.setattr(counting, "monotonic", lambda: now_s[0])
+    monkeypatch.setattr(counting, "recount", recount)
+    one = Counting()
+    with db.write() as tx:
+        courses.due(tx, {(number, 1) for number in range(1, 10_001)})
+        for _ in range(12):
+            one.run(tx, busy=False)
+            one.committed()
+    assert all(least <= each <= most for each in pieces[-4:]), pieces
+    assert max(each * ms_a_run for each in pieces) <= 100, pieces
 
 
 def test_who_enters_again_and_whose_cascades_are_several_is_found_among_all_runs_of_a_contact(

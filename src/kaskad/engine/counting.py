@@ -32,7 +32,9 @@ from kaskad.store.courses import (
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
-PIECE = 500  # runs counted between two ticks: some ten milliseconds
+PIECE = 500  # runs counted between two ticks, at most: some ten milliseconds …
+FEWEST = 20  # … and at least, however long these take
+_AIM_S = 0.03  # for a piece. Where rows are read from disk, 500 runs take half a second: timers wait for that
 ROUND = 20_000  # runs claimed at once
 EVERY_S = 10.0  # a run that changes several times within it is counted once
 SHORT_S = 15.0  # that reports are behind, at most, before counting takes its full share …
@@ -54,7 +56,8 @@ class Counting:
     """One engine's share in the counting: at most one process counts at a time."""
 
     def __init__(self, piece: int = PIECE, noted: Noted | None = None) -> None:
-        self._piece, self._noted = piece, noted
+        self._most, self._noted = piece, noted
+        self._piece = min(piece, FEWEST)  # runs of the next one
         self._next_s = 0.0
         self._round: Round | None = None
         self._after: Round | None = None  # what the round is once this transaction is committed
@@ -72,12 +75,22 @@ class Counting:
         self._after = self._round
         if began_s < self._next_s:
             return False
-        more = _may_count(tx) and self._count(tx, now)
+        may = _may_count(tx)
+        more = may and self._count(tx, now)
         ended_s = monotonic()
+        if may:
+            self._fit(ended_s - began_s)
         share = _LESS if ended_s - self._since_s < SHORT_S else _SHARE
         pause_s = (ended_s - began_s) * share if busy else 0.0
         self._next_s = ended_s + (pause_s if more else EVERY_S)
         return more and not busy
+
+    def _fit(self, took_s: float) -> None:
+        """Choose the size of the next piece by how long a whole one took."""
+        if len(self.tried) < self._piece:
+            return
+        fitting = min(self._piece * _AIM_S / max(took_s, 1e-6), self._piece * 2)
+        self._piece = int(min(max(fitting, FEWEST), self._most))
 
     def committed(self) -> None:
         """Go on behind the piece that was counted, which until now was to be counted again."""
