@@ -480,3 +480,26 @@ steps:
     stage.passes("5m")
     stage.receipt(ann, Kind.MACHINE_OPENED, event="n")
     assert stage.passages(ann)[0].mask == Kind.SENT.bit | Kind.MACHINE_OPENED.bit
+
+
+def test_what_a_service_tells_of_each_attempt_alike_counts_for_the_one_under_way(either):
+    """Reports without a number of their own, as of WhatsApp and SMSC: each attempt is "sent", or "failed"."""
+    stage = Stage(either)
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now(), kind=None)
+    ann = begun(stage, HEAD + STEPS.replace("wait: 2h}", "wait: 2h, on_fail: retry}", 1))
+    for _ in range(2):
+        stage.receipt(ann, Kind.SENT, event="sent")
+        assert stage.states(ann)["sms"] == "sent"
+        sent_at = stage.clock.now()
+        stage.passes("1m")
+        stage.receipt(ann, Kind.FAILED, event="failed")
+        failed = stage.passages(ann)
+        stage.receipt(ann, Kind.FAILED, event="failed")
+        stage.receipt(ann, Kind.SENT, event="sent", ago="1m")
+        assert stage.passages(ann) == failed and failed[0].mask == 0, "told again, before the next attempt"
+        stage.passes("20m")
+        stage.deliver(arrivals=[Arrival(ann, stage.run(ann).id, 0, Kind.SENT, "sent", sent_at)])
+        assert stage.states(ann)["sms"] == "submitted", "told again, after it has left"
+    stage.receipt(ann, Kind.SENT, event="sent")
+    stage.passes("2h 1m")
+    assert stage.sent(ann) == ["sms", "sms", "sms", "chat"] and stage.states(ann)["sms"] == "sent"

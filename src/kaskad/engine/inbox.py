@@ -23,6 +23,7 @@ from kaskad.engine.events import apply_events
 from kaskad.engine.held import Amount, note, turned
 from kaskad.engine.holds import is_policy
 from kaskad.engine.optout import Refusals
+from kaskad.engine.reports import once
 from kaskad.engine.spoil import close_addresses, doubt_addresses, soften_addresses, spoil_addresses
 from kaskad.engine.world import World
 from kaskad.store import contacts, threads
@@ -140,7 +141,7 @@ class _MessageFacts:
                 continue  # erased since, or never ours
             if a.kind in _NEGATIVE and self._of_earlier_attempt(a, row):
                 continue
-            if row[11] is not None and not int(row[5]) >> a.kind & 1 and self._kept(a):
+            if row[11] is not None and not int(row[5]) >> a.kind & 1 and self._told_before(a, row):
                 continue  # of an attempt before, as machines tell much of what has failed
             facts.append((*key, a.kind, a.event, a.at, a.value))
             bit = 1 << a.kind
@@ -236,9 +237,21 @@ class _MessageFacts:
         if not again and row[11] is None and not row[5] & _NEGATIVE_BITS:
             return False  # the only attempt, and no failure is known of it
         facts = self._tx.all("facts_of_run", contact_id=arrival.contact_id, run_id=arrival.run_id)
-        failures = {(fact[1], fact[2]) for fact in facts if fact[0] == arrival.step and fact[1] in _NEGATIVE}
-        known = (arrival.kind, arrival.event) in failures
-        return known or (again and bool(failures) and row[8] is not None and arrival.at < row[8])
+        failures = [fact for fact in facts if fact[0] == arrival.step and fact[1] in _NEGATIVE]
+        earlier = again and bool(failures) and row[8] is not None and arrival.at < row[8]
+        return earlier or self._told_before(arrival, row)
+
+    def _told_before(self, arrival: Arrival, row: Row) -> bool:
+        """Say whether this very report was told before, perhaps of an attempt that another has followed.
+
+        Where reports have no number, every attempt's are alike: then it is new if the next attempt has left,
+        and it tells of a later instant.
+        """
+        kept = self._kept(arrival)
+        if not kept or arrival.event != once(Kind(arrival.kind)):
+            return bool(kept)
+        known, waits = int(row[5]) >> arrival.kind & 1, row[4] < _SUBMITTED and not row[5]
+        return bool(known or waits) or arrival.at <= max(kept[0][3], (row[8] or 0) - _SKEW_MS)
 
     def _cost_is_known(self, arrival: Arrival, row: Row) -> bool:
         """Say whether its cost is told again: it may have been told otherwise since."""
