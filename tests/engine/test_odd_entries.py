@@ -6,9 +6,9 @@ import pytest
 
 from kaskad.domain.errors import Unavailable
 from kaskad.domain.terms import Kind
-from kaskad.engine import enrol, move, receive
+from kaskad.engine import catalog, enrol, move, receive
 from kaskad.store import cascades, set_aside
-from support.stage import Stage
+from support.stage import VAULT, Stage
 
 CASCADE = """
 cascade: plain
@@ -98,10 +98,10 @@ def keep_from_entering(monkeypatch, odd):
     monkeypatch.setattr(enrol, "_insert", insert)
 
 
-def launched(stage, cascade):
+def launched(stage, cascade, pace=0):
     with stage.db.write() as tx:
         version_id = cascades.cascade(tx, cascade).version_id
-        cascades.launch(tx, version_id, None, 0, stage.clock.now())
+        return cascades.launch(tx, version_id, None, pace, stage.clock.now())
 
 
 def test_who_cannot_enter_by_a_launch_is_set_aside_and_all_others_enter(either, monkeypatch):
@@ -124,6 +124,28 @@ def test_who_cannot_enter_by_a_launch_is_set_aside_and_all_others_enter(either, 
     stage.works()
     assert all(stage.sent(who) == ["letter"] and len(stage.runs(who)) == 1 for who in people)
     assert not entries(stage)
+
+
+@pytest.mark.parametrize("ended", ["cascade", "launch"])
+def test_nobody_enters_by_what_was_ended_while_they_were_set_aside(either, monkeypatch, ended):
+    stage = Stage(either)
+    cascade = stage.cascade(CASCADE)
+    odd = stage.person("odd")
+    stage.person("later")
+    keep_from_entering(monkeypatch, {odd})
+    launch = launched(stage, cascade, pace=1)
+    stage.passes("1m")
+    monkeypatch.undo()
+    assert [each.contact_id for each in entries(stage)] == [odd]
+    with stage.db.write() as tx:
+        if ended == "cascade":
+            cascades.set_state(tx, cascade, cascades.STOPPED, stage.clock.now())
+        else:
+            assert cascades.stop_launch(tx, cascade, launch)
+        catalog.load(tx, VAULT, stage.world)
+        set_aside.retry(tx)
+    stage.works()
+    assert not stage.runs(odd) and not entries(stage)
 
 
 def test_a_launch_that_nobody_can_enter_rests_as_a_whole(db, monkeypatch):

@@ -23,6 +23,7 @@ from kaskad.engine.world import World
 from kaskad.store import courses as course_store
 from kaskad.store import launch_dates, set_aside
 from kaskad.store import runs as run_store
+from kaskad.store.cascades import STOPPED
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
@@ -38,6 +39,7 @@ class Request(Struct, frozen=True):
     at: int
     key: str = ""
     properties: dict[str, Any] = {}
+    launch: int = 0  # by which they enter
 
 
 class _Wish(Struct, frozen=True, omit_defaults=True):
@@ -47,6 +49,7 @@ class _Wish(Struct, frozen=True, omit_defaults=True):
     version: int
     key: str = ""
     properties: dict[str, Any] = {}
+    launch: int = 0
 
 
 _wish = msgspec.json.Decoder(_Wish).decode
@@ -180,7 +183,7 @@ def admitted(tx: Transaction, world: World, requests: Sequence[Request], now: in
     out: dict[str, list[Row]] = defaultdict(list)
     for one in requests:
         if (defect := world.work.kept_out.get((one.version.id, one.contact_id))) is not None:
-            told = _Wish(one.version.cascade.id, one.version.id, one.key, one.properties)
+            told = _Wish(one.version.cascade.id, one.version.id, one.key, one.properties, one.launch)
             value = msgspec.json.encode(told).decode()
             out[defect].append((one.contact_id, 0, -1, Kind.ENTERS.value, _event(one), one.at, value))
     for defect, rows in out.items():
@@ -193,15 +196,19 @@ def _event(request: Request) -> str:
     return f"{request.version.cascade.id} {request.key or request.at}"
 
 
-def asked_again(world: World, arrivals: Sequence[Arrival]) -> list[Request]:
+def asked_again(tx: Transaction, world: World, arrivals: Sequence[Arrival]) -> list[Request]:
     """Return who was kept from entering, and is to be tried again: into the version that runs now, where the
-    one of then is no more; nobody where the cascade is gone.
+    one of then is no more; nobody where the cascade or the launch was ended meanwhile.
     """
+    wishes = [_wish(each.value or "") for each in arrivals]
+    called_off = {row[0] for row in tx.among("launches_called_off", sorted({one.launch for one in wishes}))}
+    cascades = {one.slug: one for one in world.cascades.values() if one.state != STOPPED}
     found: list[Request] = []
-    current = {cascade.slug: cascade.version_id for cascade in world.cascades.values()}
-    for each in arrivals:
-        wish = _wish(each.value or "")
-        version = world.versions.get(wish.version) or world.versions.get(current.get(wish.cascade) or 0)
+    for each, wish in zip(arrivals, wishes, strict=True):
+        cascade = cascades.get(wish.cascade)
+        if cascade is None or wish.launch in called_off:
+            continue
+        version = world.versions.get(wish.version) or world.versions.get(cascade.version_id or 0)
         if version is not None:
             found.append(Request(version, each.contact_id, each.at, wish.key, wish.properties))
     return found
@@ -356,7 +363,7 @@ def broadcast(tx: Transaction, world: World, now: int) -> list[Request]:
         not_they = {row[0] for row in tx.among("spared_members", ids, list_id=spared)} if spared else set()
         if opens_at is not None and world.merges:  # of two hours that met in one person the first counts
             not_they |= _had_their_hour(tx, launch_id, version_id, list_id, ids, opens_at)
-        requests += [Request(version, contact_id, now) for contact_id in ids if contact_id not in not_they]
+        requests += [Request(version, who, now, launch=launch_id) for who in ids if who not in not_they]
         done = len(ids) < room
         tx.run("advance_launch", id=launch_id, cursor=ids[-1] if ids else cursor, count=len(ids),
                state="done" if done else "running")  # fmt: skip

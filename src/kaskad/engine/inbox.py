@@ -106,7 +106,7 @@ def apply_arrivals(
     applied.news = facts.news
     applied.requests += apply_events(tx, world, changes, others.pop(Kind.EVENT.value, []), applied.touched)
     if again := others.pop(Kind.ENTERS.value, None):
-        applied.requests += asked_again(world, again)
+        applied.requests += asked_again(tx, world, again)
     for kind in _OF_RUNS:
         if arrived := others.pop(kind.value, None):
             _mark(tx, changes, arrived, applied)

@@ -8,6 +8,11 @@ SELECT id, version_id, coalesce(part_list_id, list_id), cursor, pace, coalesce(o
 -- name: launches_under_way
 SELECT id FROM launches WHERE state = 'running' ORDER BY id;
 
+-- name: launches_called_off
+-- Of these.
+SELECT id FROM launches
+ WHERE state = 'stopped' AND id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+
 -- name: contacts_after
 SELECT id FROM contacts WHERE id > :after AND erased_at IS NULL ORDER BY id LIMIT :limit;
 
