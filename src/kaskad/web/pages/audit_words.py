@@ -190,18 +190,6 @@ _PLACES = (  # what an action names first -> the page that shows it
 )
 
 
-_NAMELESS = {  # who acts without a user or a key of their own
-    "local": N_("on the server"),
-    "link": N_("who came by the server's link"),
-    "settings": N_("with the key in the settings"),
-}
-
-
-def by(look: Look, who: str) -> str:
-    """Return who did something, as the audit names them."""
-    return look._(_NAMELESS[who]) if who in _NAMELESS else who
-
-
 def sentence(look: Look, action: str) -> str:
     """Return what was done, in words; a route that nobody has worded as it stands."""
     return look._(VERBS[action]) if action in VERBS else action

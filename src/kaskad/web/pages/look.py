@@ -22,7 +22,7 @@ from kaskad.domain.worded import Worded, wording
 from kaskad.engine.clock import wall_ms
 from kaskad.web.page import language_of
 from kaskad.web.pages.i18n import LANGUAGES, Words, words
-from kaskad.web.pages.words import WORDS
+from kaskad.web.pages.words import NAMELESS, WORDS
 
 LANGUAGE_COOKIE = "kaskad_lang"
 THEME_COOKIE = "kaskad_theme"
@@ -119,6 +119,10 @@ class Look(Struct, frozen=True):
     def word(self, kind: str, name: str) -> str:
         """Return how a channel, an outcome, a reason … is called (`words.py`)."""
         return self._(WORDS[kind][name])
+
+    def by(self, who: str) -> str:
+        """Return how somebody is called who did something."""
+        return self._(NAMELESS[who]) if who in NAMELESS else who
 
     def coded(self, text: str) -> str:
         """Return the word of a failure's code, such as no_answer; of other texts what they say."""

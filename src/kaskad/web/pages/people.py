@@ -14,7 +14,7 @@ from kaskad.actions.users import Invited
 from kaskad.domain.errors import Invalid
 from kaskad.store.users import User
 from kaskad.web.auth import InOffice
-from kaskad.web.pages.audit_words import by, link_of, sentence
+from kaskad.web.pages.audit_words import link_of, sentence
 from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.session import SIGNED_IN, PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import Visitor, go, render
@@ -145,7 +145,7 @@ def show_audit(
     rows = audit.listing(office, before=cursor, who=who.strip(), what=what.strip(), limit=ROWS + 1)
     more = str(rows[ROWS - 1].id) if len(rows) > ROWS else ""
     return render(request, look_of(request, seen), "audit.html", seen=seen, rows=rows[:ROWS], next=more,
-                  sentence=sentence, link_of=link_of, by=by)  # fmt: skip
+                  sentence=sentence, link_of=link_of)  # fmt: skip
 
 
 def _email(office: Office, user_id: int) -> str:

@@ -283,6 +283,11 @@ APPROVED_STATES = {
     "paused": N_("paused"),
     "disabled": N_("switched off"),
 }
+NAMELESS = {  # who acts without a user or a key of their own
+    "local": N_("on the server"),
+    "link": N_("by the server's link"),
+    "settings": N_("with the key in the settings"),
+}
 WORDS = {
     "approved_state": APPROVED_STATES,
     "waited": WAITED,
