@@ -163,6 +163,7 @@ def test_the_api_and_the_launch_page_take_a_first_part_and_say_who_is_told(site,
     with site.client("marketer") as client:
         asked = client.get("/cascades/news/launch", params={"audience": "everybody", "canary": "2%"}).text
     assert asked.count('value="2%"') == 2  # in the field, and in what is sent on
+    assert "2 of 2 asked would not enter now, and are in these figures all the same" in asked
     way = {"account": "email", "to": "Ops@example.org", "kinds": ["guard"]}
     kept = api.put("/alarms/ways", {"ways": [way]})
     assert kept == api.get("/alarms/ways") == {"ways": [{**way, "to": "ops@example.org"}]}

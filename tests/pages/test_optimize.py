@@ -53,6 +53,7 @@ def test_a_marketer_looks_wishes_and_makes_a_proposal_the_draft(visit, site):
     page.wait_for_url(re.compile("versions"))
     page.wait_for_selector("text=The proposal is the draft now.")
     assert page.locator(".diff-column").is_visible()
+    assert page.locator(".acts a").get_attribute("href") == "/cascades/cart/edit"
     draft = api.get("/cascades/cart")["draft"]
     assert draft["source"].index("id: chat") < draft["source"].index("id: robot")
     assert draft["saved_by"] == "Marketer"

@@ -12,7 +12,7 @@ from kaskad.cli.screens.prose import tell, terminal
 
 WIDE = 100  # columns: in fewer the pictures are smaller, so that figures keep theirs
 VERDICTS = {
-    "few": "Too few launches to tell whether that is chance: with ten of them more can be said.",
+    "few": "Too few launches to tell whether that is chance: from ten on more can be said.",
     "good": "That fits what was promised.",
     "narrow": "The ranges hold too little: what happens is less certain than the forecasts say.",
     "wide": "The ranges hold more than they need to: what happens is more certain than the forecasts say.",

@@ -22,7 +22,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Figure = Annotated[str, Query(pattern=r"^[a-z]{0,20}$")]
 USUAL = "reached"
 VERDICTS = {
-    "few": N_("Too few launches are over to tell: this may be chance. With %(enough)s more can be said."),
+    "few": N_("Too few launches are over to tell: this may be chance. From %(enough)s on more can be said."),
     "good": N_("That is what was promised: forecasts may be relied on as far as their ranges go."),
     "narrow": N_("What happens is less certain than the forecasts say: leave more room when you plan."),
     "wide": N_("What happens is more certain than the forecasts say: you may plan closer."),
