@@ -87,7 +87,7 @@ def enter(
         again = send is not None and (send.step, send.channel, send.account_id) == (
             current.step, current.channel, current.account_id,
         )  # fmt: skip
-        return decision if again else lost(version, run, current, now)
+        return decision if again else lost(version, current, hold_ends_at(version, run, passages), now)
     if (send is not None and send.step == run.step) or any(skip[0] == run.step for skip in decision.skips):
         return decision
     taken_back = current.state == _CREATED and not passes(decision, run.step)
@@ -135,7 +135,7 @@ def settle(version: Version, run: Run, passages: Passages, marks: Marks, now: in
     branch = _branch(version, run, passages) if moved else None
     if branch is not None:
         return _follow_branch(version, run, *branch, queued, now)
-    held_until = _held_until(version, run, passages) if moved else 0
+    held_until = hold_ends_at(version, run, passages) if moved else 0
     if current is None or current.state == _CREATED or (run.phase == _ENTER and queued):
         return Enter(run.step, max(run.due_at, held_until), "due")
     if current.state == _SKIPPED:
@@ -188,7 +188,7 @@ def _sent(version: Version, run: Run, passage: Passage, held_until: int, now: in
     if passage.sent_at is None and not passage.mask & ~_IN_DOUBT:
         if run.wake_at is None or now < run.wake_at:
             return _keep(run, run.wake_at, "submitted")
-        return _unanswered(version, run, passage, now)
+        return _unanswered(version, run, passage, held_until, now)
     following = None if step.next is None else version.cascade.steps[step.next]
     if following is not None and following.at is not None:
         return Enter(step.next, 0, "anchored")
@@ -219,18 +219,18 @@ def _failed(version: Version, run: Run, passage: Passage, now: int) -> Decision 
     return _live(_ENTER, run.step, again_at, again_at, "tried again", retry=run.step)
 
 
-def _unanswered(version: Version, run: Run, passage: Passage, now: int) -> Decision:
+def _unanswered(version: Version, run: Run, passage: Passage, held_until: int, now: int) -> Decision:
     """The submit guard ran out: repeat under the same key where that is safe, else never again (E6)."""
     if not passage.retriable:
-        return lost(version, run, passage, now)
+        return lost(version, passage, held_until, now)
     wake_at = now + clocks.patience_ms(version, run.step)
     return _live(Phase.QUEUED, run.step, wake_at, run.due_at, "repeated under its key", repeat=run.step)
 
 
-def lost(version: Version, run: Run, passage: Passage, now: int) -> Decision:
+def lost(version: Version, passage: Passage, held_until: int, now: int) -> Decision:
     """Return that nobody will know what became of the message: its step's clock carries the run on."""
     rule = version.rules[passage.step, passage.channel]
-    wake_at = max(clocks.deadline(rule, passage, version.policy.zone), now)
+    wake_at = max(clocks.deadline(rule, passage, version.policy.zone), held_until, now)
     return _live(_WAITING, passage.step, wake_at, wake_at, "answer lost", doubt=passage.step)
 
 
@@ -244,11 +244,13 @@ def _queued(version: Version, run: Run, passage: Passage, held_until: int, now: 
         return _live(Phase.QUEUED, run.step, wake_at, run.due_at, "queued again")
     if run.wake_at is not None and now < run.wake_at:
         return _keep(run, run.wake_at, "queued")
-    return lost(version, run, passage, now) if doubtful else Enter(run.step, run.due_at, "queued too long")
+    if doubtful:
+        return lost(version, passage, held_until, now)
+    return Enter(run.step, run.due_at, "queued too long")
 
 
-def _held_until(version: Version, run: Run, passages: Passages) -> int:
-    """Return until when reactions hold the next unsent step back.
+def hold_ends_at(version: Version, run: Run, passages: Passages) -> int:
+    """Return until when reactions hold back what follows the step where the run stands.
 
     A weaker one to an earlier message postpones it (E2); a click waits for the verdict who clicked (2.3).
     """

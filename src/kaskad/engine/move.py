@@ -12,10 +12,11 @@ from traceback import extract_tb
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kaskad.domain import entering
 from kaskad.domain.clocks import patience_ms, valid_for_ms
-from kaskad.domain.decide import Enter, enter, passes, settle
+from kaskad.domain.decide import Enter, enter, hold_ends_at, passes, settle
 from kaskad.domain.errors import Conflict, StoreError
 from kaskad.domain.ids import run_text
 from kaskad.domain.policy import HOUR, MINUTE
@@ -329,15 +330,19 @@ class _Mover:
         attempt = 1 + (before.attempt if before else 0)
         if written.more:
             self.changes.sums.hold(run.cascade_id, send.account_id, self._now, written.more)
+        moved = any(passage.mask & item.version.moving for passage in item.passages.values())
         if send.account_id in self._world.accounts.desks:  # our own people take it: in this very transaction
             language = self.desk.person(run.contact_id).language
             zone, price = answers.zones[0], written.price
             call = tasks.Call(item.version, run, send, attempt, item.passages, price, language, zone, valid)
-            self._note(item, Phase.WAITING, tasks.open_task(self.changes, self._world, call, self._now))
+            until = tasks.open_task(self.changes, self._world, call, self._now)
+            if moved:
+                until = max(until, hold_ends_at(item.version, replace(run, step=send.step), item.passages))
+            self._note(item, Phase.WAITING, until)
             return True
         self._note(item, _SUBMITTED_PHASE, self._now + self._world.options.submit_guard_ms)
         silence_ms = item.version.rules[send.step, send.channel].silence_ms
-        if silence_ms is not None:
+        if silence_ms is not None and not moved:  # else a reaction to an earlier message may lengthen it
             self._world.work.handed[run.contact_id, run.id, send.step] = Handed(run.seq + 1, silence_ms)
         parcels.append(Parcel(run.contact_id, run.id, send.step, attempt, send.account_id, written.outgoing))
         return True
@@ -425,8 +430,9 @@ class _Mover:
 
     def _note(self, item: _Sending, phase: Phase, wake_at: int) -> None:
         run, decision = item.run, item.decision
+        due_at = wake_at if phase == Phase.WAITING else decision.due_at
         self.changes.runs.append((
-            run.contact_id, run.id, run.seq, _ACTIVE, phase, item.send.step, None, wake_at, decision.due_at,
+            run.contact_id, run.id, run.seq, _ACTIVE, phase, item.send.step, None, wake_at, due_at,
             None, None, 0, None,
         ))  # fmt: skip
         if decision.skips:

@@ -96,12 +96,14 @@ def check_decided(life: Life) -> None:
         if isinstance(settled, Enter):
             stands, follows = (run.step, run.phase in (Phase.ENTER, Phase.QUEUED)), (settled.step, True)
         else:
-            looks_again = run.phase in (
-                Phase.QUEUED,
-                Phase.SUBMITTED,
-            )  # before it goes, or later
+            looks_again = run.phase in (Phase.QUEUED, Phase.SUBMITTED)  # before it goes, or later
             phase = settled.phase if looks_again else run.phase
-            stands, follows = (run.outcome, run.step, phase), (settled.outcome, settled.step, settled.phase)
+            wake_at = run.wake_at if phase == Phase.WAITING else settled.wake_at
+            call = passages[key].get(run.step)
+            if call is not None and call.deadline_at is not None and wake_at is not None:
+                wake_at = max(wake_at, settled.wake_at or 0)  # an agent may have put that off
+            stands = run.outcome, run.step, phase, wake_at
+            follows = settled.outcome, settled.step, settled.phase, settled.wake_at
         assert stands == follows, f"{key} stands at {stands}, and {settled.reason!r} takes it to {follows}"
 
 
