@@ -241,7 +241,7 @@ def the_clock_is_set_back(life: Life) -> None:
 
 @often(2)
 def a_process_restarts(life: Life) -> None:
-    life.restarts(answers_lost=life.draw.random() < 0.7)
+    life.restarts(life.some_stage(), answers_lost=life.draw.random() < 0.7)
 
 
 @often(1)
@@ -250,7 +250,7 @@ def a_process_is_killed_after_a_tick(life: Life) -> None:
     stage = life.some_stage()
     stage.engine.deliver(Delivery(Future(), events=[told(life)]))
     stage.engine._work()
-    life.restarts(answers_lost=True)
+    life.restarts(stage, answers_lost=True)
 
 
 @often(6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -59,12 +60,11 @@ class Life:
         self.own: dict[str, Any] = {"settings": {"url": url, "idempotent": idempotent}, "prices": PRICE}
         policy = Policy() if self.draw.random() < 0.4 else Policy.unlimited()
         self.stage = Stage(db, policy=policy, account_each=self.own)
-        self.stage.answer = self.answer
         self.mode = "taken"
         self.parcels_seen = 0
         self.erased: set[int] = set()
         self.told: list[dict[str, list[Any]]] = []
-        self.unanswered: list[tuple[Parcel, int]] = []
+        self.unanswered: list[tuple[Stage, Parcel, int]] = []  # who asks, what, in which attempt
         self.answers: dict[Key, list[str]] = defaultdict(list)  # of each message, attempt by attempt
         self.failures: dict[Key, int] = defaultdict(int)  # told after the message had been taken
         self.refused: dict[tuple[int, Channel], int] = {}  # no advertising there, from which parcel on
@@ -79,6 +79,8 @@ class Life:
         self.stages = [self.stage]
         if other is not None:
             self.stages.append(self.stage.beside(other))
+        for stage in self.stages:
+            stage.answer = partial(self.answer, stage)
 
     def _set_up(self) -> None:
         draw, stage = self.draw, self.stage
@@ -120,7 +122,7 @@ class Life:
 
     # The provider
 
-    def answer(self, parcel: Parcel) -> Result | None:
+    def answer(self, stage: Stage, parcel: Parcel) -> Result | None:
         mode = self.draw.choice(ANSWERS) if self.mode == "mixed" else self.mode
         told, now = self.answers[self.key(parcel)], self.now()
         self.note_spent(parcel, told)
@@ -133,7 +135,7 @@ class Life:
             case "doubt":
                 return refused(parcel, now, Reason.AMBIGUOUS, proven=False)
             case "nothing":
-                self.unanswered.append((parcel, len(told) - 1))
+                self.unanswered.append((stage, parcel, len(told) - 1))
                 return None
         return refused(parcel, now, REFUSALS[mode], retry_after_ms=300_000 if mode == "rate" else None)
 
@@ -141,14 +143,14 @@ class Life:
         """The provider answers at last to something that it was handed long ago."""
         if not self.unanswered:
             return
-        parcel, attempt = self.unanswered.pop(self.draw.randrange(len(self.unanswered)))
+        stage, parcel, attempt = self.unanswered.pop(self.draw.randrange(len(self.unanswered)))
         how = self.draw.choice(["taken", "no", "doubt"])
         self.answers[self.key(parcel)][attempt] = how
         result = accepted(parcel, self.now())
         if how != "taken":
             reason = self.draw.choice([Reason.TRANSIENT, Reason.CONTENT]) if how == "no" else Reason.AMBIGUOUS
             result = refused(parcel, self.now(), reason, proven=how == "no")
-        self.some_stage().engine.take_results([result])
+        stage.engine.take_results([result])
         self.works()
 
     def note_spent(self, parcel: Parcel, told: Sequence[str]) -> None:
@@ -214,14 +216,13 @@ class Life:
         with self.db.write() as tx:
             tx.run("put_date_look", began_at=self.now(), after=0, next_at=never)
 
-    def restarts(self, *, answers_lost: bool) -> None:
+    def restarts(self, stage: Stage, *, answers_lost: bool) -> None:
         """A process ends between two ticks, and another begins; what the provider then answers is lost."""
-        stage = self.some_stage()
         for result in stage.engine._results:
             self.answers[self.key(result)][-1] = "nothing"
         stage.engine._results.clear()
         if answers_lost:
-            self.unanswered.clear()
+            self.unanswered = [one for one in self.unanswered if one[0] is not stage]
         stage.restart()
         self.works()
 

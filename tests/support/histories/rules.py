@@ -127,7 +127,8 @@ def check_over(life: Life) -> None:
     life.mode = "taken"
     paused_steps_go_on(life)
     cascades_go_on(life)
-    life.restarts(answers_lost=True)
+    for stage in life.stages:
+        life.restarts(stage, answers_lost=True)
     life.looks_at_dates_no_more()
     for span in ("P40D", "P60D"):  # nobody is at the desk: tasks expire
         life.passes(span)
