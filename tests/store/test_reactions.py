@@ -40,13 +40,13 @@ def test_messages_that_left_are_told_in_their_order_with_the_first_fact_that_cou
         for contact_id, how in ((4, {"cascade": 2}), (5, {"holdout": 1}), (6, {"seed": 1})):
             _run(tx, contact_id, [(0, 4, 10, [(CLICKED, 11)])], **how)
     with db.read() as tx:
-        told = reactions.sample(tx, 1)
+        wanted = np.array([CLICKED.bit, DELIVERED.bit | CLICKED.bit, CLICKED.bit, CLICKED.bit])
+        told, at = reactions.sample(tx, 1, lambda _: wanted)
         keys = np.array([told.contact_id, told.step, told.sent_at, told.finished_at]).T.tolist()
         assert keys == [[3, 0, 1, 99], [60, 0, 10, 0], [100, 1, 20, 0], [100, 0, 30, 0]]
-        wanted = [CLICKED.bit, DELIVERED.bit | CLICKED.bit, CLICKED.bit, CLICKED.bit]
-        assert reactions.first_at(tx, told, np.array(wanted)).tolist() == [NEVER, 11, NEVER, 41]
-        assert reactions.first_at(tx, told, np.full(4, OPENED.bit)).tolist() == [8, NEVER, NEVER, 35]
-        assert not reactions.sample(tx, 7).contact_id.size
+        assert at.tolist() == [NEVER, 11, NEVER, 41]
+        assert reactions.sample(tx, 1, lambda _: np.full(4, OPENED.bit))[1].tolist() == [8, NEVER, NEVER, 35]
+        assert not reactions.sample(tx, 7, lambda told: told.mask)[0].contact_id.size
 
 
 def test_of_many_contacts_the_first_messages_of_each_stretch_are_told(db):
@@ -64,6 +64,6 @@ def test_of_many_contacts_the_first_messages_of_each_stretch_are_told(db):
             )
         )  # fmt: skip
     with db.read() as tx:
-        told = reactions.sample(tx, 1)
+        told, _ = reactions.sample(tx, 1, lambda told: told.mask)
     assert len(told.step) == 400 and told.contact_id.max() == 14_000, "of 600 in the first of 50 stretches"
     assert told.step.tolist() == [*list(range(30)) * 13, *range(10)]

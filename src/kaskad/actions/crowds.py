@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from functools import lru_cache
 
 from msgspec import Struct, structs
 from phonenumbers import PhoneNumberFormat, PhoneNumberType, example_number_for_type, format_number
@@ -76,10 +77,13 @@ def drawn(slug: str, text: str) -> Cascade:
 
 def sketched(slug: str, text: str) -> Sketch:
     """Return the same with what of it is not known; raises Invalid."""
-    found = sketch(text, slug)
+    found = _sketch(text, slug)
     if found is None:
         raise Invalid([worded("Nothing can be forecast: the definition has no step that can be read.")])
     return found
+
+
+_sketch = lru_cache(32)(sketch)  # a text is taken apart in 4 ms, and asked about again and again
 
 
 def audience_of(office: Office, cascade: Cascade) -> Audience | None:
@@ -193,19 +197,22 @@ class Asker:
             seen = look(tx, [(version, run) for run in runs], self._now, self._world.accounts)
             desk = Desk(tx, self._world, self._now)
             desk.see(seen)
-            known: dict[Hashable, list[Way | SkipReason]] = {}
+            known: dict[Hashable, tuple[Way | SkipReason, ...]] = {}
+            alike: Counter[tuple[tuple[Way | SkipReason, ...], Where, tuple[str, ...]]] = Counter()
             for run in runs:
-                asks: list[Ask | None] = []
                 answers = desk.answers(version, run, {})
                 ways = self._ways(version, run, answers, known)
-                for step, one in zip(version.cascade.steps, ways, strict=True):
-                    found = self._asked(step, one, answers)
-                    if step.number in self.paused and not isinstance(found, str):
-                        found = _PAUSED_WHY[self.paused[step.number]].value
-                    if isinstance(found, str):
-                        passed[step.number][found] += 1
-                    asks.append(None if isinstance(found, str) else found)
-                kinds[tuple(asks)] += 1
+                alike[ways, (answers.zones, answers.country), self._numbers(ways, answers)] += 1
+        for (ways, where, numbers), count in alike.items():
+            asks: list[Ask | None] = []
+            for step, one, to in zip(version.cascade.steps, ways, numbers, strict=True):
+                found = self._asked(step, one, to, where)
+                if step.number in self.paused and not isinstance(found, str):
+                    found = _PAUSED_WHY[self.paused[step.number]].value
+                if isinstance(found, str):
+                    passed[step.number][found] += count
+                asks.append(None if isinstance(found, str) else found)
+            kinds[tuple(asks)] += count
         total = max(1, len(ids))
         shares = [{why: count / total for why, count in each.most_common()} for each in passed]
         return [Kind(count, asks) for asks, count in kinds.items()], shares
@@ -326,23 +333,34 @@ class Asker:
         ]
 
     def _ways(
-        self, version: Version, run: Run, answers: Answers, known: dict[Hashable, list[Way | SkipReason]]
-    ) -> list[Way | SkipReason]:  # fmt: skip
+        self,
+        version: Version,
+        run: Run,
+        answers: Answers,
+        known: dict[Hashable, tuple[Way | SkipReason, ...]],
+    ) -> tuple[Way | SkipReason, ...]:
         """Return over what each step goes to one contact; of who stands as one before, that is `known`."""
         place = standing(version, run, answers, self._now)
         if place is not None and place in known:
             return known[place]
-        found = [way(version, run, step, answers, self._now) for step in version.cascade.steps]
+        found = tuple([way(version, run, step, answers, self._now) for step in version.cascade.steps])
         if place is not None:
             known[place] = found
         return found
 
-    def _asked(self, step: Step, found: Way | SkipReason, answers: Answers) -> Ask | str:
-        """Return what a step is for one contact whom it reaches that way, or why it is passed over."""
+    def _numbers(self, ways: Sequence[Way | SkipReason], answers: Answers) -> tuple[str, ...]:
+        """Return by step where it goes to a contact, where the price hangs on that."""
+        lists = self._world.money.price_lists
+        return tuple([
+            address_of(one, answers) if isinstance(one, Way) and one.account_id in lists else ""
+            for one in ways
+        ])  # fmt: skip
+
+    def _asked(self, step: Step, found: Way | SkipReason, to: str, where: Where) -> Ask | str:
+        """Return what a step is for contacts there whom it reaches that way, or why it is passed over."""
         if not isinstance(found, Way):
             return found.value
-        account, to = self._world.accounts.get(found.account_id), address_of(found, answers)
-        where = answers.zones, answers.country
+        account = self._world.accounts.get(found.account_id)
         return self._asking(step, found.channel, account, to, found.by_name, where)[0]
 
     def _asking(

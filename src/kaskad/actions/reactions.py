@@ -33,13 +33,14 @@ class Reactions(Struct, frozen=True):
 
 def reactions(office: Office, slug: str, cascade: Cascade) -> Reactions:
     """Return what a sample of a cascade's runs tells; steps are those of `cascade` that were there before."""
-    return reactions_of_parts(office, slug, cascade, lambda _: 0, 1)[0]
+    return reactions_of_parts(office, slug, cascade, None, 1)[0]
 
 
 def reactions_of_parts(
-    office: Office, slug: str, cascade: Cascade, part_of: Callable[[int], int], count: int
+    office: Office, slug: str, cascade: Cascade, part_of: Callable[[int], int] | None, count: int
 ) -> list[Reactions]:  # fmt: skip
-    """Return the same for so many parts of the people; `part_of` tells of a contact which one it is in."""
+    """Return the same for so many parts of the people; `part_of` tells of a contact which one it is in, None:
+    all are in the first."""
     now = office.now()
     with office.read() as tx:
         versions = versions_of(tx, slug)
@@ -51,12 +52,15 @@ def reactions_of_parts(
             numbers = named_as(cascade, before)
             for (step, channel), rule in prepare(0, 0, before, Policy()).rules.items():
                 known[version_id, step, channel] = rule.success, numbers.get(step, ())
-        told = store.sample(tx, versions[0][1])
-        places, place_of = _places(told, known)
-        masks = np.array([mask for mask, _ in places], np.int64)[place_of]
-        success = store.first_at(tx, told, masks)
+
+        def kinds_of(told: Sample) -> Integers:
+            places, place_of = _places(told, known)
+            return np.array([mask for mask, _ in places], np.int64)[place_of]
+
+        told, success = store.sample(tx, versions[0][1], kinds_of)
+    places, place_of = _places(told, known)
     people, person_of = np.unique(told.contact_id, return_inverse=True)
-    parts = np.array([part_of(contact_id) for contact_id in people.tolist()], np.int64)
+    parts = np.array([part_of(each) for each in people.tolist()] if part_of else [0] * len(people), np.int64)
     columns, part_of_message = _waited(told, success, now), parts[person_of]
     return [
         Reactions(
