@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from kaskad.actions import asked, cascades, launches, reports, segments, uplift
 from kaskad.actions.audience import Audience
+from kaskad.actions.crowds import drawn
 from kaskad.actions.office import Office
+from kaskad.actions.reactions import reactions
 from kaskad.actions.reports import Among
 from kaskad.analytics.courses import tally, worth_each
 from kaskad.analytics.scope import EVERYTHING, People, Scope
 from kaskad.domain.terms import Kind
 from kaskad.engine import counting
 from kaskad.store import courses, deed_columns, run_blocks, run_columns
+from kaskad.store import reactions as store_reactions
 from kaskad.store.db import Database, Transaction
+from kaskad.store.reactions import Sample
 from kaskad.store.segment_blocks import BLOCK, writer
 from support.marked import staged
 from support.stage import Stage
@@ -242,24 +247,87 @@ def test_what_segments_ask_is_in_memory_before_they_do(
     office: tuple[Stage, Office], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage, office = office
-    segments.create(office, "silent", 'cascade("sale").sent(9d) and not cascade("sale").reacted')
-    before = segments.count(office, "silent"), reports.report(office, "sale", Among("silent")).report
+    silent = 'cascade("sale").sent(9d) and not cascade("sale").reacted and not event("visit").count(9d)'
+    segments.create(office, "silent", silent)
     monkeypatch.setattr(asked, "LARGE", 1)
     assert not list(asked.to_memory(office)), "nothing is made yet"
     list(asked.refresh(office))
+    one, other = [each for each in everybody(stage) if stage.sent(each)][:2]
+    stage.receipt(one, Kind.OPENED)
+    stage.passes("1m")
     pieces = list(asked.to_memory(office))
-    assert len(pieces) == 6, "deeds of ready segments, and of this one; runs of the cascade"
+    assert len(pieces) == 9, "events; deeds; the control group; how people react, and runs of the cascade"
     for piece in pieces:
         piece()
     read: list[str] = []
     with stage.db.read() as tx:
-        among = type(tx).among
-    monkeypatch.setattr(
-        type(tx), "among", lambda own, name, *a, **more: read.append(name) or among(own, name, *a, **more)
-    )
-    after = segments.count(office, "silent"), reports.report(office, "sale", Among("silent")).report
-    assert after == before and after[0]
-    assert "deed_columns_of" not in read and "run_columns_of" not in read
+        kind = type(tx)
+    for method in ("all", "among"):
+        ask = getattr(kind, method)
+
+        def spied(own: Transaction, what: str, /, *a: Any, _ask: Any = ask, **more: Any) -> Any:
+            read.append(what)
+            return _ask(own, what, *a, **more)
+
+        monkeypatch.setattr(kind, method, spied)
+    found = segments.count(office, "silent")
+    with stage.db.read() as tx:
+        run_columns.counted(tx, 1, everybody(stage))
+    assert not {"deed_columns_of", "run_columns_of", "segment_column", "sends_of", "counted_among"} & {*read}
+    stage.receipt(other, Kind.CLICKED)
+    assert segments.count(office, "silent") == found - 1 and "sends_of" in read, "who is due is asked"
+    stage.passes("1m")
+    assert segments.count(office, "silent") == found - 1
+    stage.receipt(one, Kind.CLICKED)
+    stage.passes("1m")
+    assert segments.count(office, "silent") == found - 1
+    check(stage)
+    list(asked.drop(office))
+    assert segments.count(office, "silent") == found - 1
+
+
+def test_how_people_react_stays_in_memory_until_somebody_is_counted_anew(
+    office: tuple[Stage, Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, office = office
+    list(asked.refresh(office))
+    cascade, read = drawn("sale", SALE), list[int]()
+    sample, standing = store_reactions._sample, store_reactions._standing
+
+    def spied(tx: Transaction, cascade_id: int) -> Sample:
+        read.append(cascade_id)
+        return sample(tx, cascade_id)
+
+    monkeypatch.setattr(store_reactions, "_sample", spied)
+
+    def check(*, anew: bool) -> None:
+        read.clear()
+        told = reactions(office, "sale", cascade)
+        assert bool(read) == anew and told.people
+        monkeypatch.setattr(store_reactions, "_standing", lambda tx: None)
+        assert reactions(office, "sale", cascade) == told
+        monkeypatch.setattr(store_reactions, "_standing", standing)
+
+    check(anew=True)
+    check(anew=False)
+    person = next(each for each in everybody(stage) if stage.sent(each))
+    stage.receipt(person, Kind.CLICKED)
+    stage.passes("1m")
+    check(anew=True)
+    check(anew=False)
+    (run,) = stage.runs(person)
+    with stage.db.write() as tx:
+        courses.due(tx, [(person, run.id)])
+    check(anew=True)
+    check(anew=True)
+    stage.passes("1m")
+    check(anew=True)
+    check(anew=False)
+    stage.person("one more")
+    check(anew=True)
+    list(asked.drop(office))
+    check(anew=True)
+    check(anew=True)
 
 
 def test_columns_that_nobody_asks_for_are_dropped(office: tuple[Stage, Office]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 
 from kaskad.store.shelf import Shelf
 
@@ -29,6 +30,16 @@ def test_only_blocks_that_were_made_anew_are_read_again() -> None:
     assert blocks.read == [0, 1, 2, 1, 3]
     assert sorted(shelf.take("sent", {1: 8}, blocks)) == [1], "as an earlier transaction sees it"
     assert blocks.read == [0, 1, 2, 1, 3, 1]
+
+
+def test_of_very_many_contacts_only_those_asked_for_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kaskad.store.shelf.MANY", 4)
+    shelf, people = Shelf(), _Blocks()
+    shelf.take("rows", {1: 1, 2: 1, 3: 1}, people)
+    assert sorted(shelf.take("rows", {3: 1, 4: 1, 5: 1}, people)) == [3, 4, 5]
+    assert people.read == [1, 2, 3, 4, 5], "who is known is not read again"
+    shelf.take("rows", {1: 1}, people)
+    assert people.read == [1, 2, 3, 4, 5, 1]
 
 
 def test_what_was_asked_for_longest_ago_goes_when_there_is_no_room() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 
+from kaskad.actions.cascades import source_of
 from kaskad.actions.office import Office
-from kaskad.domain.condition import Kept, parse, walk
+from kaskad.domain.condition import Event, Kept, parse, walk
+from kaskad.domain.errors import Invalid
 from kaskad.domain.segment import READY
 from kaskad.store import cascades, run_blocks, segment_blocks, segments, settings
 from kaskad.store.db import Transaction
@@ -16,7 +19,9 @@ ASKED = "segments_asked"  # when somebody last asked about people, or prepared t
 DAY_MS = 86_400_000
 IN_USE_MS = 30 * DAY_MS
 LARGE = 8  # blocks of contacts; of fewer the tables tell in some ten milliseconds
-SEVERAL = 8  # deeds that segments ask about, and cascades, of which columns are brought into memory
+SEVERAL = (
+    8  # events and deeds that segments ask about, and cascades, of which columns are brought into memory
+)
 MANY_ROWS = 16_000  # of an import: whoever brings in so many will ask about them
 
 
@@ -61,9 +66,10 @@ def refresh(office: Office) -> Iterator[tuple[int, int]]:
 
 
 def to_memory(office: Office) -> Iterator[Callable[[], object]]:
-    """Yield what brings into memory what segments ask of cascades, and as what the runs of those changed last
-    are counted: nothing where columns are not wanted or not made, or people are few."""
-    from kaskad.store import deed_columns, run_columns
+    """Yield what brings into memory what segments ask of people and of cascades, and as what the runs of
+    those changed last are counted: nothing where columns are not wanted or not made, or people are few."""
+    from kaskad.actions import control
+    from kaskad.store import deed_columns, run_columns, segment_columns
 
     with office.read() as tx:
         if not is_wanted(office, tx) or any(
@@ -73,14 +79,31 @@ def to_memory(office: Office) -> Iterator[Callable[[], object]]:
         trees = [parse(text).tree for text in READY.values()]
         trees += [each.condition.tree for each in segments.page(tx, after="", limit=SEVERAL)]
         latest = sorted(cascades.all_cascades(tx), key=lambda row: -row.changed_at)[:SEVERAL]
-    nodes = [
-        node for tree in trees for node in walk(tree) if isinstance(node, Kept) and node.function == "cascade"
-    ]
-    asked_for = dict.fromkeys(deed_columns.asked_for(node) for node in nodes)
+    nodes = [node for tree in trees for node in walk(tree)]
+    names = dict.fromkeys(node.name for node in nodes if isinstance(node, Event))
+    yield partial(_bring, office, partial(segment_columns.bring, names=list(names)[:SEVERAL]))
+    asked_for = dict.fromkeys(
+        deed_columns.asked_for(node)
+        for node in nodes
+        if isinstance(node, Kept) and node.function == "cascade"
+    )
     for deeds in list(asked_for)[:SEVERAL]:
         yield partial(_bring, office, partial(deed_columns.bring, asked=deeds))
+    yield partial(control.show, office)
     for row in latest:
+        yield partial(_bring_reactions, office, row.slug)
         yield partial(_bring, office, partial(run_columns.bring, cascade_id=row.id))
+
+
+def _bring_reactions(office: Office, slug: str) -> None:
+    """Bring into memory how people react to a cascade, which optimisation asks for."""
+    from kaskad.actions.crowds import drawn
+    from kaskad.actions.reactions import reactions
+
+    with office.read() as tx:
+        text = source_of(tx, slug)[0]
+    with suppress(Invalid):  # a draft of which nothing can be forecast
+        reactions(office, slug, drawn(slug, text))
 
 
 def _bring(office: Office, bring: Callable[[Transaction], object]) -> None:

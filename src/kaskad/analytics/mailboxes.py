@@ -17,7 +17,7 @@ from kaskad.domain.mailboxes import service_of
 from kaskad.domain.terms import Kind, MessageState
 from kaskad.store import courses, run_blocks
 from kaskad.store.db import Row, Transaction
-from kaskad.store.segment_blocks import BLOCK
+from kaskad.store.segment_blocks import BLOCK, generations
 
 DAY_MS = 86_400_000
 MOST = 20_000  # runs that are due, and people who were changed since, each: above that columns do not help
@@ -124,7 +124,7 @@ def _sources(tx: Transaction) -> _Sources:
 def _made(tx: Transaction) -> set[int]:
     """Return the blocks that are made, with mails and with whose mailbox is whose."""
     mails = set(run_blocks.generations(tx))
-    return mails & {block for block, built_at in tx.all("segment_blocks") if built_at is not None}
+    return mails & generations(tx).keys()
 
 
 def _changed(tx: Transaction) -> list[int] | None:

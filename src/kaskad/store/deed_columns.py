@@ -6,7 +6,7 @@ still due to be, is asked as they stand; where these are too many, or a block is
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, TypeAlias
@@ -22,11 +22,13 @@ from kaskad.store import courses, run_blocks
 from kaskad.store.db import Transaction
 from kaskad.store.packed import Packed, pack, unpack
 from kaskad.store.segment_blocks import BLOCK
-from kaskad.store.segment_columns import TOGETHER, Integers
+from kaskad.store.segment_columns import TOGETHER, Flags, Integers
 
 MOST = 20_000  # runs that are due, and people who are asked as they stand
 ENTERED, SENT, REACTED, ENDED = "entered", "sent", "reacted", "ended"
 FIRST, LAST = "first", "last"  # deeds of a contact
+STANDING = "standing"  # the word on the shelf for what is so of contacts in the tables
+_ROOM = 150  # bytes that a deed takes in memory, about
 LONG_AGO = -(2**61)  # before any deed
 
 Asked: TypeAlias = tuple[str, str, str]  # a cascade or `any`, the word, FIRST or LAST
@@ -73,15 +75,33 @@ def pack_block(tx: Transaction, block: int) -> Iterator[tuple[str, int, int, byt
         yield word, cascade_id, block, _encode(packed)
 
 
+class _Loose(Struct, frozen=True):
+    """Who is asked as they stand: who is due to be counted; others who were counted anew since all blocks
+    were made, each with the turn in which they were last."""
+
+    due: list[int]
+    turns: dict[int, int]
+
+    @property
+    def ids(self) -> list[int]:
+        return sorted((*self.due, *self.turns))
+
+
 def loose(tx: Transaction) -> list[int] | None:
     """Return who is asked as they stand: who was counted anew since all blocks were made, or is due to be, in
     the order of their ids; None: they are too many, or a block is not made."""
+    found = _loose(tx)
+    return None if found is None else found.ids
+
+
+def _loose(tx: Transaction) -> _Loose | None:
     anew = run_blocks.anew(tx, MOST)
-    due = set() if anew is None else courses.waiting(tx, MOST)
-    if anew is None or len(due) > MOST:
+    waiting = set() if anew is None else courses.waiting(tx, MOST)
+    if anew is None or len(waiting) > MOST:
         return None
-    found = {*anew, *(contact_id for contact_id, _ in due)}
-    return None if len(found) > MOST else sorted(found)
+    due = {contact_id for contact_id, _ in waiting}
+    turns = {contact_id: turn for contact_id, turn in anew.items() if contact_id not in due}
+    return None if len(due) + len(turns) > MOST else _Loose(sorted(due), turns)
 
 
 class Deeds:
@@ -95,44 +115,56 @@ class Deeds:
         return run_blocks.generations(self._tx)
 
     @cached_property
-    def _loose(self) -> list[int] | None:
-        return loose(self._tx)
+    def _loose(self) -> _Loose | None:
+        return _loose(self._tx)
 
-    def doers(self, slug: str, word: str, after: int, until: int) -> Integers | None:
-        """Return of whom a cascade (or `any`) did that, or who did that with it, in the order of their ids.
+    def doers(self, slug: str, word: str, after: int, until: int) -> Flags | None:
+        """Return of which contacts, by their ids, a cascade (or `any`) did that, or who did that with it.
 
         After an instant, up to another. None: the tables are to be asked.
         """
         if self._loose is None:
             return None
         cascade_id = _cascade_of(self._tx, slug)
+        found = np.zeros((max(self._made) + 1) * BLOCK, np.bool_)
         if cascade_id is None:
-            return np.zeros(0, np.int64)
+            return found
+        self._by_column(found, cascade_id, word, after, until)
         kept, codes = _meant(word)
-        whole = self._by_column(cascade_id, word, after, until)
-        if not self._loose:
-            return whole
-        own = {
+        found[self._loose.ids] = False
+        found[[
             contact_id
-            for contact_id, of, at, code in _as_they_stand(self._tx, kept, self._loose)
-            if slug in (ANY, of) and after < at <= until and (codes is None or codes(code))
-        }
-        whole = whole[~np.isin(whole, np.array(self._loose, np.int64))]
-        return np.sort(np.concatenate([whole, np.array(sorted(own), np.int64)]), kind="stable")
+            for contact_id, stands in self._standing(kept, self._loose)
+            if any(
+                slug in (ANY, of) and after < at <= until and (codes is None or codes(code))
+                for of, at, code in stands.deeds
+            )
+        ]] = True  # fmt: skip
+        return found
 
-    def _by_column(self, cascade_id: int, word: str, after: int, until: int) -> Integers:
-        """Return whom the columns tell of, in the order of their ids."""
-        edge = FIRST if after <= LONG_AGO else LAST
-        told = _taken(self._tx, self._made, cascade_id, word, edge)
-        unsure = [] if edge is FIRST else [block for block, one in told.items() if one.latest > until]
-        found = {
-            block: one.contacts[one.at <= until if edge is FIRST else one.at > after]
-            for block, one in told.items()
-        }
+    def bring(self, cascade_id: int, word: str, edge: str) -> None:
+        """Bring into memory what a cascade's columns tell, and what is so of those whom they do not."""
+        _taken(self._tx, self._made, cascade_id, word, edge)
+        if self._loose is not None:
+            deque(self._standing(_meant(word)[0], self._loose), 0)
+
+    def _by_column(self, found: Flags, cascade_id: int, word: str, after: int, until: int) -> None:
+        """Mark whom the columns tell of."""
+        edge, unsure = FIRST if after <= LONG_AGO else LAST, []
+        for block, one in _taken(self._tx, self._made, cascade_id, word, edge).items():
+            if edge is LAST and one.latest > until:
+                unsure.append(block)
+            else:
+                found[block * BLOCK :][one.contacts] = one.at <= until if edge is FIRST else one.at > after
         for block, deeds in _read(self._tx, cascade_id, word, unsure):
-            found[block] = np.unique(deeds.contacts[(deeds.at > after) & (deeds.at <= until)])
-        ids = [found[block].astype(np.int64) + block * BLOCK for block in sorted(found)]
-        return np.concatenate(ids) if ids else np.zeros(0, np.int64)
+            found[block * BLOCK :][deeds.contacts[(deeds.at > after) & (deeds.at <= until)]] = True
+
+    def _standing(self, kept: str, those: _Loose) -> Iterator[tuple[int, _Stands]]:
+        """Yield what is so of those in the tables. Nothing of who was counted in a turn changes without their
+        being due from then on."""
+        read = partial(_as_they_stand, self._tx, kept)
+        yield from self._tx.shelf.take((STANDING, kept), those.turns, read).items()
+        yield from read(those.due) if those.due else ()
 
 
 def asked_for(node: Kept) -> Asked:
@@ -146,7 +178,7 @@ def bring(tx: Transaction, asked: Asked) -> None:
     slug, word, edge = asked
     cascade_id = _cascade_of(tx, slug)
     if cascade_id is not None:
-        _taken(tx, run_blocks.generations(tx), cascade_id, word, edge)
+        Deeds(tx).bring(cascade_id, word, edge)
 
 
 def _cascade_of(tx: Transaction, slug: str) -> int | None:
@@ -162,7 +194,7 @@ def _taken(
     return tx.shelf.take((cascade_id, word, edge), made, partial(_edges, tx, cascade_id, word, edge))
 
 
-class _Told(Struct, frozen=True):
+class _Told(Struct, frozen=True, dict=True):
     """Deeds of a block: whose, from its first contact, and when."""
 
     contacts: NDArray[np.uint16]
@@ -172,7 +204,7 @@ class _Told(Struct, frozen=True):
     def nbytes(self) -> int:
         return self.contacts.nbytes + self.at.nbytes
 
-    @property
+    @cached_property
     def latest(self) -> int:
         return int(self.at.max(initial=LONG_AGO))
 
@@ -228,9 +260,29 @@ def _meant(word: str) -> tuple[str, _Codes | None]:
     return word, None
 
 
+class _Stands(Struct, frozen=True):
+    """What is so of a contact: cascade, when, code."""
+
+    deeds: list[tuple[str, int, int]]
+
+    @property
+    def nbytes(self) -> int:
+        return _ROOM * (1 + len(self.deeds))
+
+
 def _as_they_stand(
     tx: Transaction, kept: str, contact_ids: Sequence[int]
-) -> Iterator[tuple[int, str, int, int]]:
+) -> Iterator[tuple[int, _Stands]]:  # fmt: skip
+    """Yield what is so of some people in the tables."""
+    found: dict[int, list[tuple[str, int, int]]] = defaultdict(list)
+    for contact_id, slug, at, code in _deeds_of(tx, kept, contact_ids):
+        found[contact_id].append((slug, at, code))
+    return ((contact_id, _Stands(deeds)) for contact_id, deeds in found.items())
+
+
+def _deeds_of(
+    tx: Transaction, kept: str, contact_ids: Sequence[int]
+) -> Iterator[tuple[int, str, int, int]]:  # fmt: skip
     """Yield what is so of some people in the tables: contact, cascade, when, code."""
     if kept == SENT:
         for contact_id, slug, at in tx.among("sends_of", contact_ids):

@@ -42,14 +42,14 @@ def standing(tx: Transaction) -> Standing:
     return Standing(last_block(tx) + 1, len(rows), made, touched)
 
 
-def anew(tx: Transaction, most: int) -> list[int] | None:
-    """Return who was counted anew since all blocks were made; None: they are more than `most`, or a block is
-    not made."""
+def anew(tx: Transaction, most: int) -> dict[int, int] | None:
+    """Return who was counted anew since all blocks were made, each with the turn in which they were last;
+    None: they are more than `most`, or a block is not made."""
     made = len(generations(tx))
     if not made or made <= last_block(tx):
         return None
     ((touched,),) = tx.all("count_touched_runs", most=most + 1)
-    return None if touched > most else [row[0] for row in tx.all("touched_runs")]
+    return None if touched > most else dict(tx.all("touched_runs"))
 
 
 def is_due(tx: Transaction, block: int) -> bool:

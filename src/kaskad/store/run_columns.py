@@ -25,7 +25,9 @@ from kaskad.store.segment_columns import TOGETHER, Flags, Integers
 _FEW = 64  # people of a block, of whom rows are read sooner than its columns
 _VALUE = 4  # its place in rows of `counted_among`
 _READ = 50_000  # people of whom rows are read at once
-WAYS = "ways"  # the word on the shelf for columns of runs
+WAYS = "ways"  # the word on the shelf for columns of runs …
+ROWS = "rows"  # … and for those who were counted anew since
+_ROOM = 200  # bytes that a row takes in memory, about
 WORTH = "worth"  # the word in `deed_columns`: runs that were worth something, as all are kept
 _NOBODY: Integers = np.zeros(0, np.int64)
 
@@ -119,18 +121,20 @@ def counted(tx: Transaction, cascade_id: int, people: Sequence[int]) -> Counted:
     ids: Integers = np.array(people, np.int64)
     made = run_blocks.generations(tx)
     by_column = {block: own for block, own in _blocks(ids) if block in made and own.stop - own.start >= _FEW}
-    loose = np.ones(len(ids), np.bool_)
+    elsewhere, turns = np.ones(len(ids), np.bool_), dict[int, int]()
     if by_column:
-        touched = np.array([row[0] for row in tx.among("touched_runs_of", list(by_column))], np.int64)
-        anew = np.isin(ids, touched)
+        turns = dict(tx.among("touched_runs_of", list(by_column)))
         for own in by_column.values():
-            loose[own] = anew[own]
+            elsewhere[own] = False
+    anew = np.isin(ids, np.array(list(turns), np.int64)) & ~elsewhere
     together = _Together()
     for block, packed in _taken(tx, {block: made[block] for block in by_column}, cascade_id).items():
         own, wanted = by_column[block], np.zeros(BLOCK, np.bool_)
-        wanted[ids[own][~loose[own]] - block * BLOCK] = True
+        wanted[ids[own][~anew[own]] - block * BLOCK] = True
         together.add(packed, block, wanted)
-    rest = ids[loose]
+    since = {contact_id: turns[contact_id] for contact_id in ids[anew].tolist()}
+    together.add_rows(_counted_anew(tx, cascade_id, since))
+    rest = ids[elsewhere]
     for start in range(0, len(rest), _READ):
         some = array("q", rest[start : start + _READ].tobytes())
         together.add_rows(tx.among("counted_among", some, cascade_id=cascade_id))
@@ -140,10 +144,36 @@ def counted(tx: Transaction, cascade_id: int, people: Sequence[int]) -> Counted:
 def bring(tx: Transaction, cascade_id: int) -> None:
     """Bring into memory as what everybody's runs through a cascade are counted."""
     _taken(tx, run_blocks.generations(tx), cascade_id)
+    _counted_anew(tx, cascade_id, run_blocks.anew(tx, deed_columns.MOST) or {})
 
 
 def _taken(tx: Transaction, made: Mapping[int, int], cascade_id: int) -> dict[int, _Packed]:
     return tx.shelf.take((WAYS, cascade_id), made, partial(_read, tx, cascade_id))
+
+
+class _Rows(Struct, frozen=True):
+    """Rows of `counted_among` of a contact."""
+
+    rows: list[Row]
+
+    @property
+    def nbytes(self) -> int:
+        return _ROOM * len(self.rows)
+
+
+def _counted_anew(tx: Transaction, cascade_id: int, turns: Mapping[int, int]) -> list[Row]:
+    """Return as what the runs of people are counted who were counted since their block was made; `turns` say
+    in which turn last."""
+    told = tx.shelf.take((ROWS, cascade_id), turns, partial(_rows, tx, cascade_id))
+    return [row for own in told.values() for row in own.rows]
+
+
+def _rows(tx: Transaction, cascade_id: int, people: Sequence[int]) -> Iterator[tuple[int, _Rows]]:
+    """Yield as what the runs of people are counted."""
+    found: dict[int, list[Row]] = defaultdict(list)
+    for row in tx.among("counted_among", people, cascade_id=cascade_id):
+        found[row[0]].append(row)
+    return ((contact_id, _Rows(rows)) for contact_id, rows in found.items())
 
 
 def _read(tx: Transaction, cascade_id: int, blocks: Sequence[int]) -> Iterator[tuple[int, _Packed]]:
@@ -160,13 +190,12 @@ def brought(tx: Transaction, cascade_id: int) -> Counted | None:
     anew = run_blocks.anew(tx, deed_columns.MOST)
     if anew is None:
         return None
-    together, rest = _Together(), np.array(anew, np.int64)
+    together, rest = _Together(), np.array(list(anew), np.int64)
     for block, data in tx.all("deed_columns", word=WORTH, cascade_id=cascade_id):
         wanted = np.ones(BLOCK, np.bool_)
         wanted[rest[rest // BLOCK == block] - block * BLOCK] = False
         together.add(_decode(data), block, wanted)
-    rows = tx.among("counted_among", anew, cascade_id=cascade_id)
-    together.add_rows([row for row in rows if row[_VALUE]])
+    together.add_rows([row for row in _counted_anew(tx, cascade_id, anew) if row[_VALUE]])
     return together.whole()
 
 

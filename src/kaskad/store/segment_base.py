@@ -86,11 +86,11 @@ def blocks(
     Only blocks that hold some of those `within`.
     """
     first, last = within[0] // BLOCK, min(last_block(tx), within[1] // BLOCK)
-    made = {block for block, built_at in tx.all("segment_blocks") if built_at is not None}
+    made = segment_blocks.generations(tx)
     touched = np.array([row[0] for row in tx.all("segment_touched")] if made else [], np.int64)
     touched.sort()
     touched = touched[slice(*np.searchsorted(touched, [first * BLOCK, (last + 1) * BLOCK]))]
-    ahead = Ahead(tx, last)
+    ahead = Ahead(tx, last, {block: made[block] for block in made if first <= block <= last})
     for block in range(first, last + 1):
         progress(block, last + 1)
         own: Block = Made(tx, block, ahead) if block in made else _whole(tx, block)

@@ -17,6 +17,7 @@ BLOCK = 8192  # contacts, also in the migration
 # Making anew is worth it when so many of those who are made have been changed since, or this share of them.
 _MANY, _SHARE = 1_000, 0.01
 
+Generation = tuple[int, int]
 Write = Callable[[Callable[[Transaction], int]], int]
 
 
@@ -37,6 +38,28 @@ class Standing(Struct, frozen=True):
         return self.made < self.blocks or self.touched > bearable(self.made)
 
 
+def generations(tx: Transaction) -> dict[int, Generation]:
+    """Return by block that is made which generation it is, and when it was made: what was read of a block and
+    of nobody in `segment_touched` is what would be read again, as long as both are the same."""
+    rows = tx.all("segment_blocks")
+    return {block: (generation, at) for block, at, generation in rows if at is not None}
+
+
+class Changed(Struct, frozen=True):
+    """What is kept of all contacts stands as long as `made` does, but for these contacts."""
+
+    made: tuple[tuple[int, Generation], ...]
+    contacts: list[int]
+
+
+def changed(tx: Transaction) -> Changed | None:
+    """Return who was changed since all blocks were made; None: a block is not made, or they are too many."""
+    if standing(tx).stale:
+        return None
+    contacts = [row[0] for row in tx.all("segment_touched")]
+    return Changed(tuple(generations(tx).items()), sorted(contacts))
+
+
 def bearable(made: int) -> int:
     """Return of how many changed people a question may be asked one by one before blocks are made anew."""
     return int(max(_MANY, made * BLOCK * _SHARE))
@@ -45,7 +68,7 @@ def bearable(made: int) -> int:
 def standing(tx: Transaction) -> Standing:
     """Return how much is made; quick, however many people were changed."""
     rows = tx.all("segment_blocks")
-    made = sum(built_at is not None for _, built_at in rows)
+    made = sum(built_at is not None for _, built_at, _ in rows)
     ((touched,),) = tx.all("count_touched", most=bearable(made) + 1)
     return Standing(last_block(tx) + 1, len(rows), made, touched)
 
@@ -63,7 +86,7 @@ def is_due(tx: Transaction, block: int) -> bool:
 
 def all_due(tx: Transaction) -> list[int]:
     """Return the blocks that are due, in their order."""
-    made = {block for block, built_at in tx.all("segment_blocks") if built_at is not None}
+    made = generations(tx)
     changed = {row[0] for row in tx.all("touched_blocks")}
     return [each for each in range(last_block(tx) + 1) if each not in made or each in changed]
 

@@ -8,7 +8,7 @@ asked once for each value. What `segment_touched` and `segment_blocks` are for s
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, Protocol, TypeAlias
 
@@ -21,16 +21,20 @@ from kaskad.domain.condition_values import amount_of
 from kaskad.domain.consent import ConsentRow
 from kaskad.domain.scope import contact_scope
 from kaskad.store.db import Row, Transaction
+from kaskad.store.segment_blocks import Generation, generations
 from kaskad.store.segments import consent_of
 
 Integers: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
 Codes: TypeAlias = NDArray[np.unsignedinteger[Any]]
-Columns: TypeAlias = dict[tuple[str, str, str], bytes]  # by kind, name and property
+Key: TypeAlias = tuple[str, ...]  # kind, name and property
+Columns: TypeAlias = dict[tuple[str, str, str], bytes]  # by these
 
 _BEGINS = frozenset("+-.0123456789iInN")  # of numbers as texts, infinite ones too
 TOGETHER = 16  # blocks of which a column is read at once: some MiB
+ROOM = 16 * 2**20  # bytes of a column of all blocks, to be kept in memory
+COLUMN = "column"  # the word on the shelf for what segments ask about
 EXACT = 2**53  # beyond it floats are no longer all whole numbers
 
 # What any property that is a number looks like, also as a text; most events have none, and are not decoded.
@@ -239,33 +243,72 @@ class Packed(Struct, frozen=True, array_like=True):
     places: bytes = b""
     values: bytes = b""
 
+    @property
+    def nbytes(self) -> int:
+        return len(self.data) + len(self.places) + len(self.values)
+
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Packed).decode
 
 
 class Ahead:
-    """Columns of blocks that are asked in order, up to the `last`: each is read for TOGETHER of them.
+    """Columns of blocks that are asked in order, up to the `last`: each is read for TOGETHER of them, as a
+    statement for each column of each block would take longer than all else.
 
-    A statement for each column of each block would take longer than all else.
+    With the generations of `made` blocks a column is read of all of these, and kept in memory, if there is
+    room for it.
     """
 
-    def __init__(self, tx: Transaction, last: int) -> None:
-        self._tx, self._last = tx, last
-        self._read: dict[tuple[str, str, str], tuple[range, dict[int, bytes]]] = {}
+    def __init__(self, tx: Transaction, last: int, made: Mapping[int, Generation] | None = None) -> None:
+        self._tx, self._last, self._made = tx, last, made
+        self._read: dict[Key, tuple[range, dict[int, Packed]]] = {}
 
-    def column(self, block: int, kind: str, name: str, property_name: str) -> bytes | None:
-        """Return a column of a block as it is kept; None: there is none."""
-        key = kind, name, property_name
+    def column(self, block: int, *key: str) -> Packed | None:
+        """Return a column of a block; None: there is none."""
         blocks, found = self._read.get(key, (range(0), {}))
         if block not in blocks:
-            blocks = range(block, min(block + TOGETHER - 1, self._last) + 1)
-            rows = self._tx.all(
-                "segment_column", kind=kind, name=name, property=property_name, first=block, last=blocks[-1]
-            )
-            found = {row[0]: row[1] for row in rows}
+            if self._made is not None and _size(self._tx, key) <= ROOM:
+                blocks, found = range(self._last + 1), kept(self._tx, self._made, key)
+            else:
+                blocks = range(block, min(block + TOGETHER - 1, self._last) + 1)
+                found = dict(_columns(self._tx, key, blocks[0], blocks[-1]))
             self._read[key] = blocks, found
         return found.get(block)
+
+
+def kept(tx: Transaction, made: Mapping[int, Generation], key: Key) -> dict[int, Packed]:
+    """Return a column of blocks, which is kept in memory."""
+
+    def read(blocks: Sequence[int]) -> Iterator[tuple[int, Packed]]:
+        for start in range(0, len(blocks), TOGETHER):
+            some = blocks[start : start + TOGETHER]
+            yield from _columns(tx, key, some[0], some[-1])
+
+    return tx.shelf.take((COLUMN, *key), made, read)
+
+
+def bring(tx: Transaction, names: Collection[str]) -> None:
+    """Bring into memory who is in blocks, and what they did of these names."""
+    made = generations(tx)
+    for key in (("ids", "", ""), ("seeds", "", ""), *(("events", name, "") for name in names)):
+        if _size(tx, key) <= ROOM:
+            kept(tx, made, key)
+
+
+def _size(tx: Transaction, key: Key) -> int:
+    kind, name, property_name = key
+    ((found,),) = tx.all("segment_column_size", kind=kind, name=name, property=property_name)
+    return int(found)
+
+
+def _columns(tx: Transaction, key: Key, first: int, last: int) -> Iterator[tuple[int, Packed]]:
+    """Yield a column of blocks from the first to the last."""
+    kind, name, property_name = key
+    for block, data in tx.all(
+        "segment_column", kind=kind, name=name, property=property_name, first=first, last=last
+    ):
+        yield block, _decode(data)
 
 
 class Made:
@@ -341,10 +384,9 @@ class Made:
 
     def _column(self, kind: str, name: str = "", property_name: str = "") -> Packed | None:
         if self._all is not None:
-            kept = self._all.get((kind, name, property_name))
-            return None if kept is None else _decode(kept)
-        data = self._ahead.column(self._block, kind, name, property_name)
-        return None if data is None else _decode(data)
+            data = self._all.get((kind, name, property_name))
+            return None if data is None else _decode(data)
+        return self._ahead.column(self._block, kind, name, property_name)
 
 
 def pack(people: Whole) -> Columns:

@@ -38,7 +38,7 @@ from kaskad.domain.condition_kept import ANY, CHANNELS, OUTCOMES, REACTIONS, Kno
 from kaskad.domain.rfm import BANDS, DAY_MS, Rfm, RfmRule
 from kaskad.store import deed_columns
 from kaskad.store.db import Transaction
-from kaskad.store.segment_blocks import BLOCK
+from kaskad.store.segment_blocks import BLOCK, last_block
 from kaskad.store.segment_columns import EXACT, Block, Coded, Flags, Integers
 
 Asker: TypeAlias = Callable[[Node, Sequence[int]], Sequence[int]]
@@ -61,15 +61,15 @@ class Question(Struct):
     now: int
     ask: Asker  # the matcher: which of these people meet a node
     rfm: Rfm | None = None  # the edges of scores; None: they are not counted yet
-    held: dict[Kept, Integers] = {}
+    held: dict[Kept, Flags] = {}
     deeds: deed_columns.Deeds | None = None
 
     def meets(self, block: Block, purchases: Purchases | None = None) -> Flags:
         """Return who of the block meets the condition; `purchases` are the block's, where others ask too."""
         return _Sets(self, block, purchases or Purchases(block)).meets(self.tree, ())
 
-    def holders(self, node: Kept) -> Integers:
-        """Return who is on the list, or has been where the cascade is asked about."""
+    def holders(self, node: Kept) -> Flags:
+        """Return of which contacts, by their ids, is so what is asked of a list or a cascade."""
         if node not in self.held:
             self.deeds = self.deeds or deed_columns.Deeds(self.tx)
             self.held[node] = _holders(self.tx, self.deeds, node, self.now)
@@ -217,14 +217,7 @@ class _Sets:
                 column, now = self._block.consents, self._question.now
                 return _of_values(column, [Known(consents=rows).has(node, now) for rows in column.values],
                                   Known().has(node, now))  # fmt: skip
-        ids, holders = self._block.ids, self._question.holders(node)
-        first, last = np.searchsorted(holders, [ids[0], ids[-1] + 1])
-        own, room = holders[first:last], int(ids[-1] - ids[0]) + 1
-        if room > BLOCK:  # people of several blocks, as they stand
-            return np.isin(ids, own)
-        held = np.zeros(room, np.bool_)
-        held[own - ids[0]] = True
-        found: Flags = held[ids - ids[0]]
+        found: Flags = self._question.holders(node)[self._block.ids]
         return found
 
     # What is asked once for each value
@@ -440,15 +433,25 @@ def _constant(node: Node, now: int) -> int | float | None:
     return None
 
 
-def _holders(tx: Transaction, deeds: deed_columns.Deeds, node: Kept, now: int) -> Integers:
+def _holders(tx: Transaction, deeds: deed_columns.Deeds, node: Kept, now: int) -> Flags:
+    if node.function == "cascade":
+        after, until, word = span(node, now)
+        since = deed_columns.LONG_AGO if after is None else after
+        by_column = deeds.doers(node.names[0], word, since, until)
+        if by_column is not None:
+            return by_column
+    ids = _holders_by_tables(tx, node, now)
+    found = np.zeros(max((last_block(tx) + 1) * BLOCK, int(ids.max(initial=0)) + 1), np.bool_)
+    found[ids] = True
+    return found
+
+
+def _holders_by_tables(tx: Transaction, node: Kept, now: int) -> Integers:
     if node.function == "in_list":
         return _ids(tx.one("segment_listed", name=node.names[0]))
     after, until, word = span(node, now)
     since = deed_columns.LONG_AGO if after is None else after
     slug = node.names[0]
-    found = deeds.doers(slug, word, since, until)
-    if found is not None:
-        return found
     match word:
         case "entered":
             return _ids(tx.one("segment_entered", slug=slug, after=since, until=until))
@@ -462,6 +465,4 @@ def _holders(tx: Transaction, deeds: deed_columns.Deeds, node: Kept, now: int) -
 
 
 def _ids(row: tuple[Any, ...] | None) -> Integers:
-    if row is None or row[0] is None:
-        return np.zeros(0, np.int64)
-    return np.sort(np.array(_JSON(f"[{row[0]}]"), np.int64))
+    return np.array([] if row is None or row[0] is None else _JSON(f"[{row[0]}]"), np.int64)

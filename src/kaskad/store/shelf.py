@@ -22,10 +22,11 @@ T = TypeVar("T", bound=Sized)
 Read = Callable[[Sequence[int]], Iterable[tuple[int, T]]]  # what blocks come to; some to nothing
 
 MOST = 64 * 2**20  # bytes: of a million people and runs a report of a segment asks for thirty million
+MANY = 40_000  # under one name
 
 
 class _Kept(Struct, frozen=True):
-    blocks: dict[int, tuple[int, Sized | None]]  # by block its generation, and what it comes to
+    blocks: dict[int, tuple[Hashable, Sized | None]]  # by block its generation, and what it comes to
     nbytes: int
 
 
@@ -36,15 +37,20 @@ class Shelf:
         self._most, self._lock = most, threading.Lock()
         self._kept: dict[Hashable, _Kept] = {}  # in the order in which they were asked for
 
-    def take(self, name: Hashable, made: Mapping[int, int], read: Read[T]) -> dict[int, T]:
+    def take(self, name: Hashable, made: Mapping[int, Hashable], read: Read[T]) -> dict[int, T]:
         """Return under a name what each of some blocks comes to: `made` has their generations, as a
-        transaction sees them. What is not kept is read; blocks that come to nothing are left out."""
+        transaction sees them. What is not kept is read; blocks that come to nothing are left out.
+
+        Contacts may stand for blocks: of very many the others go, under this name.
+        """
         with self._lock:
             kept = self._kept.get(name, _Kept({}, 0))
         known = kept.blocks
         missing = [block for block, own in made.items() if block not in known or known[block][0] != own]
         if missing:
             anew = dict(read(missing))
+            if len(known) + len(missing) > MANY:
+                known = {block: known[block] for block in made if block in known}
             known = known | {block: (made[block], anew.get(block)) for block in missing}
             kept = _Kept(known, sum(each.nbytes for _, each in known.values() if each is not None))
         self._put(name, kept)

@@ -5,9 +5,12 @@
 /* sqlite: SELECT 1 */ /* postgresql: SELECT 1 FROM (SELECT pg_advisory_xact_lock(5277301)) AS held */;
 
 -- name: next_turn
--- Begin a turn, where anything is kept by column.
-INSERT INTO run_turn (id, turn) SELECT 1, 1 WHERE EXISTS (SELECT 1 FROM run_blocks)
-ON CONFLICT (id) DO UPDATE SET turn = run_turn.turn + 1
+-- Begin a turn, where anything is kept by column. By how much it grows is drawn by lot: what a process keeps in memory
+-- goes by turns, and where a copy of the database takes over none is to be another one.
+INSERT INTO run_turn (id, turn)
+SELECT 1, 1 + /* sqlite: abs(random() % 1000000) */ /* postgresql: floor(random() * 1000000)::bigint */
+ WHERE EXISTS (SELECT 1 FROM run_blocks)
+ON CONFLICT (id) DO UPDATE SET turn = run_turn.turn + excluded.turn
 RETURNING turn;
 
 -- name: last_turn
@@ -51,11 +54,12 @@ SELECT block, data FROM run_columns
    AND block /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
 -- name: touched_runs
-SELECT contact_id FROM run_touched;
+-- Who was counted anew since the blocks were made, and in which turn last.
+SELECT contact_id, turn FROM run_touched;
 
 -- name: touched_runs_of
--- Who of some blocks was counted anew since they were made.
-SELECT t.contact_id
+-- Who of some blocks was counted anew since they were made, and in which turn last.
+SELECT t.contact_id, t.turn
   FROM (/* sqlite: SELECT value AS block FROM carray(:ids) */ /* postgresql: SELECT unnest(CAST(:ids AS bigint[])) AS block */) AS b
  CROSS JOIN run_touched t
  WHERE t.contact_id BETWEEN b.block * 8192 AND b.block * 8192 + 8191;

@@ -75,9 +75,14 @@ SELECT string_agg(CAST(contact_id AS TEXT), ','), string_agg(CAST(at AS TEXT), '
 SELECT block, data FROM segment_columns
  WHERE kind = :kind AND name = :name AND property = :property AND block >= :first AND block <= :last;
 
+-- name: segment_column_size
+-- How many bytes a column takes; they are not read for it.
+SELECT CAST(coalesce(sum(length(data)), 0) AS bigint) FROM segment_columns
+ WHERE kind = :kind AND name = :name AND property = :property;
+
 -- name: segment_blocks
 -- Blocks of contacts that are there, and when each was made; one of which nothing is made has none.
-SELECT block, built_at FROM segment_blocks ORDER BY block;
+SELECT block, built_at, generation FROM segment_blocks ORDER BY block;
 
 -- name: segment_touched
 SELECT DISTINCT contact_id FROM segment_touched;
