@@ -1,12 +1,15 @@
 """Whom and what the control group's figures count, on both databases."""
 
+from typing import Any
+
 import pytest
 
 from kaskad.analytics.control import everybody, measure
 from kaskad.analytics.intervals import Share
 from kaskad.domain.control import Drawn
 from kaskad.domain.policy import ControlGroup
-from kaskad.store.db import Database
+from kaskad.store import segment_base
+from kaskad.store.db import Database, Transaction
 
 
 @pytest.mark.parametrize(
@@ -86,6 +89,60 @@ def test_several_times_are_each_what_it_is_alone(
         for one in measure(tx, group, times, "KZT", 60):
             known = sum(created < min(one.until, 60) for created in people.values())
             assert one.effect.one.of + one.effect.other.of == known > 0
+
+
+def test_what_stays_in_memory_is_what_would_be_read(
+    either: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with either.write() as tx:
+        for number in range(1, 40):
+            tx.script(
+                "INSERT INTO contacts (id, created_at, seed) "
+                f"VALUES ({number}, {number}, {number % 9 == 0:d}); "
+                "INSERT INTO events (contact_id, id, name, at, properties) VALUES "
+                f"({number}, 'a', 'bought', {number}, '{{\"total\": {number}}}')"
+            )
+    list(segment_base.making(either, 60))
+    group, read = ControlGroup(event="bought", value="total"), list[str]()
+    with either.read() as tx:
+        kind, ask = type(tx), type(tx).all
+
+    def spied(own: Transaction, what: str, /, **more: Any) -> Any:
+        read.append(what)
+        return ask(own, what, **more)
+
+    def check(now: int) -> list[str]:
+        """Hold what is told against what the tables tell; return what was asked for the former."""
+        with either.read() as tx, monkeypatch.context() as patch:
+            patch.setattr(kind, "all", spied)
+            read.clear()
+            told, asked = measure(tx, group, _TIMES, "KZT", now), [*read]
+            patch.setattr("kaskad.store.segment_blocks.changed", lambda tx: None)
+            assert told == measure(tx, group, _TIMES, "KZT", now)
+        return [each for each in asked if each in ("everybody", "events_of_all")]
+
+    assert check(60) == ["everybody", "events_of_all"]
+    assert check(61) == [] and check(59) == ["everybody"]
+    assert len(check(35)) == 1, "somebody was known only later"
+    for change in (
+        "INSERT INTO contacts (id, created_at) VALUES (50, 33)",
+        "UPDATE contacts SET seed = 1 - seed WHERE id IN (9, 10)",
+        "DELETE FROM events WHERE contact_id = 11",
+        "UPDATE events SET contact_id = 50, properties = '{\"total\": 5}' WHERE contact_id = 12",
+        "INSERT INTO events (contact_id, id, name, at, properties) "
+        "VALUES (13, 'b', 'bought', 62, '{\"total\": 1}')",
+    ):
+        with either.write() as tx:
+            tx.script(change)
+        assert check(70) == []
+    list(segment_base.making(either, 70))
+    assert len(check(71)) == 2 and check(72) == []
+    with either.write() as tx:
+        tx.script("UPDATE contacts SET erased_at = 1 WHERE id = 14; DELETE FROM contacts WHERE id = 39")
+    assert len(check(73)) == 2
+    list(segment_base.making(either, 74))
+    monkeypatch.setattr("kaskad.analytics.control.MOST", 7)
+    check(75)
 
 
 @pytest.mark.parametrize("at_once", [2, 9])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -20,14 +20,15 @@ from kaskad.domain.money import DIGITS
 from kaskad.domain.paths import look_up
 from kaskad.domain.policy import ControlGroup
 from kaskad.domain.returns import ALL, Back, Bought, left, order_of, whose
-from kaskad.store import seeds
+from kaskad.store import seeds, segment_blocks
 from kaskad.store.db import Transaction
-from kaskad.store.segment_blocks import BLOCK
+from kaskad.store.segment_blocks import BLOCK, Changed
 
 Contacts: TypeAlias = NDArray[np.int64]  # the numbers of contacts
 
 MOST = 200_000  # events that are looked at, the last ones
 _SEED = 20_261_126
+_EVERYBODY, _EVENTS = "everybody", "events"  # words on the shelf
 _NOBODY = np.zeros(0, np.int64)
 _NUMBERS = frozenset({int, float})
 _LARGE = 1e12  # what is as large is no amount
@@ -61,6 +62,10 @@ class Everybody(Struct, frozen=True):
     late_since: NDArray[np.int64]
     lots: dict[int, NDArray[np.uint16]]
 
+    @property
+    def nbytes(self) -> int:
+        return 3 * self.there.nbytes + 2 * self.late.nbytes  # with the lots by one key
+
     def known(self, until: int) -> NDArray[np.bool_]:
         """Return who was known before one of the instants."""
         found = self.there.copy()
@@ -78,14 +83,66 @@ class Everybody(Struct, frozen=True):
         return self.lots[key]
 
 
-def everybody(tx: Transaction, untils: Iterable[int]) -> Everybody:
-    """Return who is known, and who of them was before each of up to four instants.
+def everybody(tx: Transaction, untils: Iterable[int], changed: Changed | None = None) -> Everybody:
+    """Return who is known, and who of them was before each of up to four instants, the last of which is now.
+
+    What is read stays in memory; with what has `changed` since only that is read anew.
+    """
+    told = sorted(set(untils))
+    if changed is None:
+        return _everybody(tx, told)
+    *before, now = told
+    anew: list[Everybody] = []
+
+    def read(_: Sequence[int]) -> Iterator[tuple[int, _Everybody]]:
+        anew.append(whole := _everybody(tx, told))
+        if not (whole.late_since >= now).any():  # else somebody will be known only later
+            yield 0, _Everybody(whole, now)
+
+    kept = tx.shelf.take((_EVERYBODY, *before), {0: changed.made}, read).get(0)
+    if kept is None or kept.at > now:
+        return anew[0] if anew else _everybody(tx, told)
+    return _with_changes(tx, kept.whole, before, changed.contacts) if changed.contacts else kept.whole
+
+
+class _Everybody(Struct, frozen=True):
+    """Everybody as of an instant."""
+
+    whole: Everybody
+    at: int
+
+    @property
+    def nbytes(self) -> int:
+        return self.whole.nbytes
+
+
+def _with_changes(
+    tx: Transaction, whole: Everybody, untils: Sequence[int], changed: Sequence[int]
+) -> Everybody:  # fmt: skip
+    """Return everybody, with those who have changed as they stand."""
+    size = max(len(whole.there), changed[-1] + 1)
+    there = np.zeros(size, np.bool_)
+    there[: len(whole.there)] = whole.there
+    there[changed] = False
+    rows = np.array(tx.among("contacts_there", changed), np.int64).reshape(-1, 2)
+    there[rows[:, 0]] = True
+    instants = np.array(untils, np.int64)
+    place = np.searchsorted(instants, rows[:, 1], "right") - 1  # the last instant by then
+    new, stays = place >= 0, ~np.isin(whole.late, np.array(changed, np.int64))
+    return Everybody(
+        there, np.concatenate([whole.late[stays], rows[new, 0]]),
+        np.concatenate([whole.late_since[stays], instants[place[new]]]),
+        whole.lots if size == len(whole.there) else {},
+    )  # fmt: skip
+
+
+def _everybody(tx: Transaction, told: Sequence[int]) -> Everybody:
+    """Return who is known, and who of them was before each of up to four instants, in order.
 
     Numbers of contacts are given one after the other and none is given back, so it is mostly enough how many
     there are.
     """
-    told = sorted(set(untils))
-    instants = told + told[-1:] * (4 - len(told))
+    instants = [*told, *[told[-1]] * (4 - len(told))]
     row = tx.one("last_contact")
     last = (row[0] or 0) if row else 0
     asked = dict(zip(("first", "second", "third", "fourth"), instants, strict=True))
@@ -117,9 +174,11 @@ def measure(
     """Return for each of one to four times what everybody did while its share was held out, against those of
     the group. Contacts and events are read once for all of them: that is most of what one takes.
     """
-    whole = everybody(tx, [min(one.until, now) for one in times])
+    untils = [min(one.until, now) for one in times]
+    changed = segment_blocks.changed(tx) if max(untils) == now else None
+    whole = everybody(tx, untils, changed)
     told = _Told(group.value, 10 ** DIGITS.get(currency, 2))
-    happened = _happened(tx, group.event, told, times, now)
+    happened = _happened(tx, group.event, told, times, now, changed)
     return [
         structs.replace(_of_time(tx, group, one, now, told, whole, events), currency=currency)
         for one, events in zip(times, happened, strict=True)
@@ -189,6 +248,10 @@ class _Events(Struct, frozen=True):
     minor: NDArray[np.float64]
     more: bool = False
 
+    @property
+    def nbytes(self) -> int:
+        return 3 * self.at.nbytes
+
     def within(self, since: int, until: int) -> _Events:
         """Return those of a part of the time."""
         chosen = (self.at >= since) & (self.at < until)
@@ -205,16 +268,46 @@ def _numbers(told: str | bytes | None) -> Contacts:
 
 
 def _happened(
-    tx: Transaction, name: str, told: _Told, times: Sequence[Drawn], now: int
-) -> list[_Events]:  # fmt: skip
+    tx: Transaction, name: str, told: _Told, times: Sequence[Drawn], now: int, changed: Changed | None
+) -> list[_Events]:
     """Return the events of a name in each of these times."""
     spans = [(one.since, min(one.until, now)) for one in times]
+    if changed is not None:
+        kept = _kept_events(tx, name, told, min(since for since, _ in spans), changed)
+        if kept is not None:
+            return [kept.within(*span) for span in spans]
     if len(spans) > 1:
         longest = min(since for since, _ in spans), max(until for _, until in spans)
         whole = _first_events(tx, name, told, *longest)
         if not whole.more:
             return [whole.within(*span) for span in spans]
     return [_events(tx, name, told, *span) for span in spans]
+
+
+def _kept_events(
+    tx: Transaction, name: str, told: _Told, since: int, changed: Changed
+) -> _Events | None:  # fmt: skip
+    """Return the events of a name from an instant on, which stay in memory; None: they are more than MOST."""
+
+    def read(_: Sequence[int]) -> Iterator[tuple[int, _Events]]:
+        found = _first_events(tx, name, told, since, FOREVER)
+        if not found.more:
+            yield 0, found
+
+    kept = tx.shelf.take((_EVENTS, name, told.path, told.scale, since), {0: changed.made}, read).get(0)
+    if kept is None or not changed.contacts:
+        return kept
+    rows = tx.among("events_named", changed.contacts, name=name)
+    stays = ~np.isin(kept.whose, np.array(changed.contacts, np.int64))
+    whose, at = (np.array([row[place] for row in rows], np.int64) for place in (0, 2))
+    minor = np.full(len(rows), np.nan)
+    if told.path and rows:
+        minor = _minor(told, ",".join([row[3] for row in rows]))
+    found = _Events(
+        np.concatenate([kept.whose[stays], whose]), np.concatenate([kept.at[stays], at]),
+        np.concatenate([kept.minor[stays], minor]),
+    )  # fmt: skip
+    return found if len(found.at) <= MOST else None
 
 
 def _events(tx: Transaction, name: str, told: _Told, since: int, until: int) -> _Events:

@@ -80,6 +80,11 @@ SELECT count(*),
        /* sqlite: , ',') */ /* postgresql: ), '') */ FILTER (WHERE created_at >= :first)
   FROM contacts;
 
+-- name: contacts_there
+-- Of these contacts those who are neither seeds nor erased, and when they became known.
+SELECT id, created_at FROM contacts
+ WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND erased_at IS NULL AND seed = 0;
+
 -- name: count_of_block
 -- How many contacts there are of these numbers: fewer where some were given to nobody.
 SELECT count(*) FROM contacts WHERE id BETWEEN :least AND :most;
