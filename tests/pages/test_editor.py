@@ -10,8 +10,9 @@ from kaskad.actions import migrations
 from kaskad.domain.definition import edit, load
 from kaskad.domain.terms import Channel
 from kaskad.web.pages import flow
+from kaskad.web.pages.figures import Figures
 from kaskad.web.pages.look import Look
-from kaskad.web.pages.topics import TOPICS
+from kaskad.web.pages.topics import TOPICS, Sight
 from support.faults import until
 from support.shop import equip
 
@@ -335,7 +336,8 @@ steps:
         last = migrations.latest(site.service.office, "moved")
         until(lambda: last.state == "done", 30)
         assert last.moved == last.seen == last.total > 0
-        told = TOPICS["migration"].tell(site.service.office, f"moved:{last.id}", Look("en", "/"))
+        sight = Sight(site.service.office, Figures(), Look("en", "/"))
+        told = TOPICS["migration"].tell(sight, f"moved:{last.id}")
         assert (told["over"], told["done"]) == (True, last.total)
         left = {each["version"] for each in api.post("/cascades/moved/plan")["in_flight"]}
         assert left == {2}

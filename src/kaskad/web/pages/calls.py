@@ -61,7 +61,7 @@ def calls(
 ) -> Response:  # fmt: skip
     """Show the queue, and which call the reader has."""
     look = look_of(request, seen)
-    shows = shown(office, look, "calls")
+    shows = shown(office, request, look, "calls")
     mine = tasks.listing(office, Filter("claimed", agent=seen.caller.name), after=None, limit=1)
     agent = seen.caller.name if show == "mine" else ""
     wanted = Filter("open" if show == "waiting" else "claimed", agent=agent)
@@ -90,7 +90,7 @@ def call(office: InOffice, request: Request, seen: Reader, task: TaskId) -> Resp
     key = _key(office, task)
     look = look_of(request, seen)
     try:
-        shows = shown(office, look, "call", task)
+        shows = shown(office, request, look, "call", task)
         context = tasks.show(office, key, seen.caller.name)
     except NotFound:
         if not request.headers.get("hx-request"):
@@ -139,10 +139,10 @@ def close(
             tasks.close(office, key, agent, how, call_back_at=back_at, note=said)
     except Invalid as error:
         field = "at" if disposition == Disposition.CALLBACK_AT.value else "text"
+        shows = shown(office, request, look, "call", task)
         context = tasks.show(office, key, agent)
-        return _page(
-            office, request, seen, context, 422, {field: look.refusal(error)}, {"text": text, "at": at}
-        )
+        problems, given = {field: look.refusal(error)}, {"text": text, "at": at}
+        return _page(office, request, seen, context, 422, problems, given, shows=shows)
     note(office, seen, "POST /tasks/{task}/close" if disposition else "POST /tasks/{task}/notes", task)
     if not disposition:
         return go(f"/calls/{task}", look._("Noted."))

@@ -25,6 +25,7 @@ from kaskad.store.launch_dates import BRAND, OWN
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.expected import ways, ways_told
 from kaskad.web.pages.figures import figures_of
+from kaskad.web.pages.live import shown
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import Visitor, go, render
@@ -56,6 +57,7 @@ def listing(
 ) -> Response:
     """Show the cascades in a state, or all, whose title or name holds `q`."""
     figures, wanted, look = figures_of(request), q.strip().lower()[:100], look_of(request, seen)
+    shows = shown(office, request, look, "cascades")
     found = figures.cascades(office)
     week = figures.lately(office)
     fits = [
@@ -71,7 +73,7 @@ def listing(
     ]
     counts = {name: sum(row.state == name for row in found) for name in STATES}
     return render(
-        request, look, "cascades.html", seen=seen, rows=page, counts=counts, all=len(found),
+        request, look, "cascades.html", seen=seen, shows=shows, rows=page, counts=counts, all=len(found),
         next=page[-1].one.slug if begin + ROWS < len(fits) else "", may_write=seen.may(WRITE),
         new="/cascades/new" if "/cascades/new" in request.app.state.page_paths else "",
     )  # fmt: skip

@@ -28,6 +28,7 @@ from kaskad.providers.desk import plan_of
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.channel_words import label_of, steps_of
 from kaskad.web.pages.figures import figures_of
+from kaskad.web.pages.live import shown
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import HEADERS, Visitor, go, render
@@ -65,9 +66,10 @@ class Row(Struct, frozen=True):
 def channels(office: InOffice, request: Request, seen: Reader) -> Response:
     """Show the accounts of every channel, in the order in which they are asked."""
     look = look_of(request, seen)
+    shows = shown(office, request, look, "accounts")
     sent = figures_of(request).status.get("", lambda: status.status(office)).by_account
-    rows = _rows(look, accounts.listing(office), sent)
-    return render(request, look, "channels.html", seen=seen, rows=rows, engine=office.engine.problem())
+    rows, problem = _rows(look, accounts.listing(office), sent), office.engine.problem()
+    return render(request, look, "channels.html", seen=seen, shows=shows, rows=rows, engine=problem)
 
 
 @router.get("/channels/accounts/{name}")
@@ -174,6 +176,7 @@ def _page(
     wrong_prices: list[str] | None = None, code: int = 200,
 ) -> Response:  # fmt: skip
     look = look_of(request, seen)
+    shows = shown(office, request, look, "accounts")
     sent = figures_of(request).status.get("", lambda: status.status(office)).by_account
     rows = _rows(look, accounts.listing(office), sent)
     row = next((each for each in rows if each.shown.account.name == name), None)
@@ -183,8 +186,8 @@ def _page(
     provider = PROVIDERS.get(row.shown.account.provider)
     wrong = {field: look.told(text) for field, text in (problems or {}).items()}
     return render(
-        request, look, "channel.html", 422 if wrong or wrong_prices else code, seen=seen, row=row,
-        provider=provider, steps=steps_of(look, provider, row.shown.webhook_url), given=given or {},
+        request, look, "channel.html", 422 if wrong or wrong_prices else code, seen=seen, shows=shows,
+        row=row, provider=provider, steps=steps_of(look, provider, row.shown.webhook_url), given=given or {},
         problems=wrong, tried=tried, needed=look.told(needed), listed=_listed(office, name),
         priced=bool(row.shown.account.prices), wrong_prices=wrong_prices or [],
         amount=partial(_amount, look),

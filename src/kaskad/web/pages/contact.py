@@ -36,6 +36,7 @@ from kaskad.domain.worded import worded
 from kaskad.engine.clock import wall_ms
 from kaskad.store.cards import KnownConsent
 from kaskad.web.auth import InOffice
+from kaskad.web.pages import live
 from kaskad.web.pages.changes import shown
 from kaskad.web.pages.contacts import segment_names, stop_options, title_of
 from kaskad.web.pages.figures import figures_of
@@ -166,6 +167,7 @@ def card_page(
     look = look_of(request, seen)
     whole = contacts.show(office, contact)
     who = contact_text(whole.card.id)
+    shows = live.shown(office, request, look, "contact", who)
     if request.method == "GET" and not request.headers.get("hx-request"):
         note(office, seen, "GET /contacts/{contact}", who)
     until = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 16 else LATEST
@@ -174,7 +176,7 @@ def card_page(
     with office.read() as tx:
         declared = attributes.declared(tx)
     return render(
-        request, look, "contact.html", 422 if problems else 200, seen=seen, who=who, whole=whole,
+        request, look, "contact.html", 422 if problems else 200, seen=seen, who=who, whole=whole, shows=shows,
         title=title_of(whole.card, whole.addresses), traits=_traits(whole, declared, look),
         ranked=addresses.listing(office, who), choices=lambda trait: [(each, each) for each in trait.choices],
         channel_options=[(each.value, look.word("channel", each.value)) for each in Channel],

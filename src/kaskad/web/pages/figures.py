@@ -41,7 +41,7 @@ class Figures:
         self.playing = Soon()  # simulations, in processes of their own, which take nobody else's turn
         self.titles: Remembered[Mapping[str, str]] = Remembered()
         self.overviews: Remembered[list[Overview]] = Remembered()
-        self.reports: Remembered[Told] = Remembered(self.soon)
+        self.reports: Remembered[tuple[str, Told]] = Remembered(self.soon)  # with what was known of it then
         self.status: Remembered[Status] = Remembered()
         self.week: Remembered[Mapping[str, Lately]] = Remembered()
         self.today: Remembered[Mapping[str, Lately]] = Remembered()

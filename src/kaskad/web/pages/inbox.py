@@ -61,7 +61,7 @@ def thread(
     """Show one conversation beside the others; as a part of an open page also one that is gone since."""
     part = request.headers.get("hx-request")
     try:
-        shows = shown(office, look_of(request, seen), "thread", contact)
+        shows = shown(office, request, look_of(request, seen), "thread", contact)
         found = threads.show(office, contact)
     except NotFound:
         if not part:
@@ -137,7 +137,7 @@ def _page(
         "closed" if show == "closed" else "open", seen.caller.name if show == "mine" else "",
         show == "unread", q.strip(),
     )  # fmt: skip
-    inbox = shown(office, look, "inbox")
+    inbox = shown(office, request, look, "inbox")
     rows, following = threads.listing(office, wanted, cursor=cursor, limit=ROWS)
     return render(
         request, look, "inbox.html", code, seen=seen, rows=rows, next=following, show=show, q=q, talk=found,

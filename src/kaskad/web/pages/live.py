@@ -26,7 +26,7 @@ from kaskad.web.pages.look import Look
 from kaskad.web.pages.remembered import Remembered
 from kaskad.web.pages.session import PageRoute, SignedIn, look_of, visitor
 from kaskad.web.pages.shell import HEADERS, Visitor
-from kaskad.web.pages.topics import TOPICS, Told, Topic
+from kaskad.web.pages.topics import TOPICS, Sight, Told, Topic
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 log = get_logger(__name__)
@@ -70,7 +70,7 @@ async def live(
     if not wanted or lines.closing.is_set() or lines.open >= MOST_STREAMS:
         return Response(status_code=204 if not wanted else 503, headers={**STREAM, "Retry-After": "5"})
     last = request.headers.get("last-event-id", "") or since
-    stream = _stream(office, request, lines, look_of(request, seen), wanted, last)
+    stream = _stream(request, lines, _sight(office, request, look_of(request, seen)), wanted, last)
     return StreamingResponse(stream, 200, STREAM, "text/event-stream")
 
 
@@ -87,7 +87,7 @@ def _wanted(text: str, seen: Visitor) -> Wanted:
 
 
 async def _stream(
-    office: Office, request: Request, lines: Lines, look: Look, wanted: list[Wanted], last: str
+    request: Request, lines: Lines, sight: Sight, wanted: list[Wanted], last: str
 ) -> AsyncIterator[bytes]:
     known = last.split(".") if last.count(".") == len(wanted) - 1 else [""] * len(wanted)
     looked = said = monotonic()
@@ -96,10 +96,10 @@ async def _stream(
         yield b"retry: 2000\n\n"
         while not lines.closing.is_set():
             for at, each in enumerate(wanted):
-                told, digest = await run_in_threadpool(_now, office, lines, look, each)
+                told, digest = await run_in_threadpool(_now, lines, sight, each)
                 if digest != known[at]:
-                    first, known[at] = not known[at], digest
-                    yield _event(".".join(known), digest, each.text, told, first)
+                    known[at] = digest
+                    yield _event(".".join(known), digest, each.text, told)
                     said = monotonic()
             if monotonic() - said > QUIET_S:
                 yield b": still here\n\n"
@@ -120,31 +120,35 @@ async def _pause(lines: Lines) -> None:
         await asyncio.sleep(_SHORT_S)
 
 
-def _now(office: Office, lines: Lines, look: Look, wanted: Wanted) -> tuple[Told, str]:
+def _now(lines: Lines, sight: Sight, wanted: Wanted) -> tuple[Told, str]:
     """Return what a topic tells now, and its digest; nothing where it cannot be told."""
 
     def tell() -> Told:
-        return wanted.topic.tell(office, wanted.argument, look)
+        return wanted.topic.tell(sight, wanted.argument)
 
     try:
-        told = lines.told.get(f"{look.language} {wanted.text}", tell)
+        told = lines.told.get(f"{sight.look.language} {wanted.text}", tell)
     except KaskadError as error:
         log.info("nothing to tell", topic=wanted.topic.name, why=type(error).__name__)
         told = {}
     return told, _digest(told)
 
 
-def shown(office: Office, look: Look, name: str, argument: str = "") -> str:
+def shown(office: Office, request: Request, look: Look, name: str, argument: str = "") -> str:
     """Return what a part is to have as `data-shown`: asked before the part is read, so that the stream, which
     begins some time later, knows whether something has happened in between."""
-    return _digest(TOPICS[name].tell(office, argument, look))
+    return _digest(TOPICS[name].tell(_sight(office, request, look), argument))
+
+
+def _sight(office: Office, request: Request, look: Look) -> Sight:
+    return Sight(office, request.app.state.figures, look)
 
 
 def _digest(told: Told) -> str:
     return sha256(msgspec.json.encode(told)).hexdigest()[:8]
 
 
-def _event(event_id: str, digest: str, topic: str, told: Told, first: bool) -> bytes:
-    """Return one event; `first`: the reader has just come, and may have seen as much in the page."""
-    data = msgspec.json.encode({"topic": topic, "told": told, "first": first, "digest": digest})
+def _event(event_id: str, digest: str, topic: str, told: Told) -> bytes:
+    """Return one event; by the digest a part knows whether it shows as much."""
+    data = msgspec.json.encode({"topic": topic, "told": told, "digest": digest})
     return b"id: " + event_id.encode() + b"\nevent: news\ndata: " + data + b"\n\n"

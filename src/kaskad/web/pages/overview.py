@@ -19,6 +19,7 @@ from kaskad.web.auth import InOffice
 from kaskad.web.pages.alarm_lines import lines_of
 from kaskad.web.pages.cascades import READ, WRITE
 from kaskad.web.pages.figures import figures_of
+from kaskad.web.pages.live import shown
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, SignedIn, look_of
 from kaskad.web.pages.shell import Visitor, entries, go, render
@@ -63,17 +64,17 @@ def overview(office: InOffice, request: Request, seen: SignedIn) -> Response:
     if not seen.may(READ):
         places = entries(request, seen)
         return go(places[0].place.path if places else "/account")
-    figures = figures_of(request)
+    figures, shows = figures_of(request), shown(office, request, look, "cascades")
     rows, week = figures.cascades(office), figures.lately(office)
     midnight = _midnight(look, office.now())
     today = figures.today.get(str(midnight), lambda: reports.since(office, midnight))
-    shown = accounts.listing(office)
+    lines = accounts.listing(office)
     return render(
-        request, look, "overview.html", seen=seen,
+        request, look, "overview.html", seen=seen, shows=shows,
         cards=[_card(row, week.get(row.slug) or Lately()) for row in rows if row.state != "stopped"][:SHOWN],
         more=len(rows) > SHOWN, running=sum(row.state == "active" for row in rows),
         under_way=sum(row.under_way for row in rows), sent=sum(one.sent for one in today.values()),
-        failed=sum(one.failed for one in today.values()), cost=_cost(today.values()), accounts=shown,
+        failed=sum(one.failed for one in today.values()), cost=_cost(today.values()), accounts=lines,
         bars=_bars(figures.hours.get("", lambda: reports.hours(office))),
         status=figures.status.get("", lambda: status.status(office)),
         alarms=list(lines_of(look, figures.alarms.get("", lambda: alarms(office)))),

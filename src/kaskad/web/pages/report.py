@@ -23,6 +23,7 @@ from kaskad.web.auth import InOffice
 from kaskad.web.pages.cascades import WRITE, Reader, Slug
 from kaskad.web.pages.figures import figures_of
 from kaskad.web.pages.filters import Filters, named, number_of, offered
+from kaskad.web.pages.live import shown
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import HEADERS, Visitor, render
@@ -66,10 +67,10 @@ def report(
         )
     asked = Filters(segment, number_of(version), since, until)
     foretold = figures_of(request).hindsight_lately(office, slug, FORETOLD)
-    told = _told(office, request, look, slug, asked)
+    shows, told = _told(office, request, look, slug, asked)
     made = told.report
     return render(
-        request, look, "cascade.html", seen=seen, cascade=whole.overview, report=made,
+        request, look, "cascade.html", seen=seen, shows=shows, cascade=whole.overview, report=made,
         steps=_steps(whole.overview, told), reached=_level(made, REACHED), levels=made.levels,
         launches=launches.listing(office, slug, before=LARGEST, limit=LAUNCHES_SHOWN),
         foretold=foretold(),
@@ -112,17 +113,22 @@ def download(
 ) -> Response:  # fmt: skip
     """Give the report's table as a file."""
     asked = Filters(segment, number_of(version), since, until)
-    told = _told(office, request, look_of(request, seen), slug, asked)
+    _, told = _told(office, request, look_of(request, seen), slug, asked)
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{slug}.{form}"'}
     return StreamingResponse(reports.export(told, form), media_type=TYPES[form], headers=headers)
 
 
-def _told(office: Office, request: Request, look: Look, slug: str, asked: Filters) -> Told:
-    """Return the report; of what is filtered every question is counted, and remembered, by itself."""
+def _told(office: Office, request: Request, look: Look, slug: str, asked: Filters) -> tuple[str, Told]:
+    """Return the report with what was known of the cascade's topic as it was made.
+
+    Of what is filtered every question is counted, and remembered, by itself.
+    """
     among = asked.among(look)
-    return figures_of(request).reports.soon(
-        named(office, slug, among), lambda: reports.report(office, slug, among)
-    )
+
+    def made() -> tuple[str, Told]:
+        return shown(office, request, look, "cascade", slug), reports.report(office, slug, among)
+
+    return figures_of(request).reports.soon(named(office, slug, among), made)
 
 
 def _edit(request: Request, slug: str) -> str:

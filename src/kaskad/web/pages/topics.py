@@ -15,9 +15,18 @@ from kaskad.actions.office import Office
 from kaskad.domain.errors import NotFound
 from kaskad.domain.ids import read_import, read_launch, read_task
 from kaskad.domain.worded import worded
+from kaskad.web.pages.figures import Figures
 from kaskad.web.pages.look import Look
 
 Told = Mapping[str, object]
+
+
+class Sight(Struct, frozen=True):
+    """Of what a topic tells, in whose language; of figures that pages remember it tells the same."""
+
+    office: Office
+    figures: Figures
+    look: Look
 
 
 class Topic(Struct, frozen=True):
@@ -25,34 +34,38 @@ class Topic(Struct, frozen=True):
 
     name: str
     scope: str
-    tell: Callable[[Office, str, Look], Told]
+    tell: Callable[[Sight, str], Told]
 
 
-def _cascades(office: Office, _: str, __: Look) -> Told:
+def _cascades(seen: Sight, _: str) -> Told:
     """Tell how many are under way in each cascade, and its state."""
-    return {each.slug: [each.state, each.entered, each.under_way] for each in cascades.listing(office)}
+    return {
+        each.slug: [each.state, each.entered, each.under_way] for each in seen.figures.cascades(seen.office)
+    }
 
 
-def _cascade(office: Office, slug: str, _: Look) -> Told:
+def _cascade(seen: Sight, slug: str) -> Told:
     """Tell how many have entered a cascade and are under way."""
-    found = cascades.find(office, slug).overview
+    found = cascades.find(seen.office, slug).overview
     return {"state": found.state, "entered": found.entered, "under_way": found.under_way}
 
 
-def _import(office: Office, name: str, look: Look) -> Told:
+def _import(seen: Sight, name: str) -> Told:
     """Tell how far an import has come."""
     number = read_import(name)
     if number is None:
         raise NotFound(worded("There is no import %(name)r.", name=name))
-    found = imports.show(office, number)
+    found = imports.show(seen.office, number)
+    look = seen.look
     words = look._("%(done)s rows of about %(total)s", done=look.n(found.seen), total=look.n(found.size))
     return {"done": found.seen, "total": found.size, "over": found.state != "running", "words": words}
 
 
-def _launch(office: Office, name: str, look: Look) -> Told:
+def _launch(seen: Sight, name: str) -> Told:
     """Tell how far a launch has come; `name` is its cascade, a colon, its id."""
     slug, _, told = name.partition(":")
-    found = launches.find(office, slug, read_launch(told) or 0)
+    found = launches.find(seen.office, slug, read_launch(told) or 0)
+    look = seen.look
     words = look._("%(done)s people of %(total)s", done=look.n(found.enrolled), total=look.n(found.size or 0))
     return {
         "done": found.enrolled,
@@ -62,53 +75,54 @@ def _launch(office: Office, name: str, look: Look) -> Told:
     }
 
 
-def _migration(office: Office, name: str, look: Look) -> Told:
+def _migration(seen: Sight, name: str) -> Told:
     """Tell how far moving runs to another version has come; `name` is their cascade, a colon, its id."""
     slug, _, migration = name.partition(":")
-    found = migrations.show(office, slug, migration)
+    found = migrations.show(seen.office, slug, migration)
+    look = seen.look
     words = look._("%(done)s people of %(total)s", done=look.n(found.seen), total=look.n(found.total))
     return {"done": found.seen, "total": found.total, "over": found.state != "running", "words": words}
 
 
-def _calls(office: Office, _: str, __: Look) -> Told:
+def _calls(seen: Sight, _: str) -> Told:
     """Tell how many calls wait for an agent."""
-    found = tasks.queue(office)
+    found = tasks.queue(seen.office)
     return {"waiting": found.waiting or "", "taken": found.taken, "mark": found.mark}
 
 
-def _call(office: Office, name: str, _: Look) -> Told:
+def _call(seen: Sight, name: str) -> Told:
     """Tell how one call stands: whose it is, whether it is still wanted."""
     key = read_task(name)
     if key is None:
         raise NotFound(worded("There is no task %(name)r.", name=name))
-    task = tasks.brief(office, key).task
+    task = tasks.brief(seen.office, key).task
     return {"state": task.state, "agent": task.agent, "dialled": task.dialled_at, "notes": len(task.notes)}
 
 
-def _inbox(office: Office, _: str, __: Look) -> Told:
+def _inbox(seen: Sight, _: str) -> Told:
     """Tell how many people have written what nobody has looked at."""
-    count, mark = threads.waiting(office)
+    count, mark = threads.waiting(seen.office)
     return {"waiting": count or "", "mark": mark}
 
 
-def _thread(office: Office, who: str, _: Look) -> Told:
+def _thread(seen: Sight, who: str) -> Told:
     """Tell how one conversation stands."""
-    return {"mark": threads.mark(office, who)}
+    return {"mark": threads.mark(seen.office, who)}
 
 
-def _accounts(office: Office, _: str, __: Look) -> Told:
+def _accounts(seen: Sight, _: str) -> Told:
     """Tell how each account does."""
     return {
         each.account.name: [each.account.enabled, each.doing.breaker, each.doing.queued, each.doing.failed,
                             each.doing.trouble]
-        for each in accounts.listing(office)
+        for each in accounts.listing(seen.office)
     }  # fmt: skip
 
 
-def _contact(office: Office, who: str, _: Look) -> Told:
+def _contact(seen: Sight, who: str) -> Told:
     """Tell the last that happened to a contact, and when something is to happen next."""
-    last = timeline.timeline(office, who, until=2**53, limit=3)
-    found = runs.listing(office, runs.Filter(contact=who), limit=50).runs
+    last = timeline.timeline(seen.office, who, until=2**53, limit=3)
+    found = runs.listing(seen.office, runs.Filter(contact=who), limit=50).runs
     return {
         "last": [[each.at, each.what, each.text] for each in last],
         "next": [[each.run_id, each.wake_at, each.step] for each in found if each.outcome is None],

@@ -1,11 +1,12 @@
 // Live updates: one stream a page, of all topics that its elements name by data-live.
 //
-// When a topic has news, every such element gets the event "live" with what is told as its detail: htmx asks for
-// the part again (hx-trigger="live"), data-field shows one of the figures, a job moves its bar.
+// A part of the page says what it shows (data-shown); where the stream tells of another state, whenever that came
+// about, it gets the event "live", and htmx asks for it again (hx-trigger="live"). What shows the told itself asks
+// for nothing: data-field shows one of the figures, a job moves its bar.
 
-// What is told first is what the page shows where an element says so (data-shown); another is taken to show it unless
-// it took this long to ask (a slow line, a tab opened behind others).
-const STALE_MS = 1500;
+const AGAIN_MS = 2000; // a part may be of figures that are kept for a while: it is asked for again, ever more rarely
+const AGAIN_MOST = 6;
+const present = new Map(); // of each topic what its state is called, and how often a part was behind it
 let stream = null;
 let last = "";
 let state = "waiting";
@@ -15,7 +16,10 @@ export function live() {
   // A browser opens six connections to a server at most: a tab that nobody sees keeps none.
   document.addEventListener("visibilitychange", () => (document.hidden ? leave() : follow()));
   addEventListener("pagehide", leave);
-  document.addEventListener("htmx:after:swap", () => mark(state)); // the server knows nothing of it
+  document.addEventListener("htmx:after:swap", () => {
+    mark(state); // the server knows nothing of it
+    for (const topic of present.keys()) later(topic);
+  });
 }
 
 function follow() {
@@ -26,12 +30,12 @@ function follow() {
   stream.addEventListener("error", () => mark("waiting"));
   stream.addEventListener("news", (event) => {
     last = event.lastEventId;
-    const { topic, told, first, digest } = JSON.parse(event.data);
+    const { topic, told, digest } = JSON.parse(event.data);
     mark("open");
-    for (const each of document.querySelectorAll(`[data-live="${CSS.escape(topic)}"]`)) {
-      const { shown } = each.dataset;
-      tell(each, told, first && (shown ? shown === digest : performance.now() < STALE_MS));
-    }
+    clearTimeout(present.get(topic)?.timer);
+    present.set(topic, { digest, tries: 0, timer: 0 });
+    for (const each of about(topic)) tell(each, told);
+    renew(topic);
   });
   stream.addEventListener("over", () => {
     leave();
@@ -50,11 +54,32 @@ function mark(now) {
   for (const each of document.querySelectorAll(".live")) each.dataset.state = state;
 }
 
-function tell(element, told, first) {
+function about(topic) {
+  return document.querySelectorAll(`[data-live="${CSS.escape(topic)}"]`);
+}
+
+function behind(topic) {
+  const { digest } = present.get(topic);
+  return [...about(topic)].filter(({ dataset }) => "shown" in dataset && dataset.shown !== digest);
+}
+
+function renew(topic) {
+  for (const each of behind(topic)) each.dispatchEvent(new CustomEvent("live", { bubbles: false }));
+}
+
+function later(topic) {
+  const known = present.get(topic);
+  if (known.timer || known.tries >= AGAIN_MOST || !behind(topic).length) return;
+  known.timer = setTimeout(() => {
+    known.timer = 0;
+    renew(topic);
+  }, AGAIN_MS * 2 ** known.tries++);
+}
+
+function tell(element, told) {
   const field = element.dataset.field;
   if (field) element.textContent = told[field] ?? "";
   if (element.classList.contains("job")) move(element, told);
-  if (!first) element.dispatchEvent(new CustomEvent("live", { detail: told, bubbles: false }));
 }
 
 function move(job, told) {
