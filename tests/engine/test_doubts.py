@@ -3,6 +3,7 @@
 import pytest
 
 from kaskad.domain.terms import Channel, Kind, Reason
+from kaskad.engine.arrival import Arrival
 from kaskad.engine.limits import DEAD
 from support.stage import Stage, accepted, refused
 
@@ -136,3 +137,74 @@ def test_who_was_not_found_in_such_an_outage_is_when_another_day_says_so_too(eit
     stage.event(people[-1], "told", number=2)
     with stage.db.write() as tx:
         assert [row[3] for row in tx.among("look_addresses", people[-1:])] == [1]
+
+
+DEAD_SAYS = '{"reason": "invalid_address"}'
+
+
+class Later:
+    """A service that takes whatever it is given, and tells later what became of it."""
+
+    def __init__(self, db, count):
+        self.stage = Stage(db)
+        self.stage.cascade(CASCADE)
+        self.people = [self.stage.person(f"p{number}", [Channel.TELEGRAM]) for number in range(count)]
+        self.stage.answer = lambda parcel: accepted(parcel, self.stage.clock.now())
+
+    def says(self, person, kind=Kind.FAILED, number=1):
+        self.stage.event(person, "told", number=number)
+        self.stage.receipt(person, kind, value=DEAD_SAYS if kind is Kind.FAILED else None)
+
+    def health(self):
+        with self.stage.db.write() as tx:
+            found = {row[0]: row[3] for row in tx.among("look_addresses", self.people)}
+        return [found[person] for person in self.people]
+
+
+def test_receipts_that_find_nobody_are_believed_no_longer_until_one_is_delivered(either):
+    later = Later(either, DEAD + 6)
+    for person in later.people[: DEAD + 3]:
+        later.says(person)
+    assert later.health() == [1] * DEAD + [0] * 6
+    later.says(later.people[-3], Kind.DELIVERED)
+    later.says(later.people[-2])
+    assert later.health() == [1] * DEAD + [0] * 4 + [1, 0]
+    later.stage.passes("P1D")
+    later.says(later.people[DEAD], number=2)  # another day says so too
+    assert later.health() == [1] * (DEAD + 1) + [0] * 3 + [1, 0]
+
+
+def test_a_webhook_full_of_receipts_that_find_nobody_costs_no_more(either):
+    later = Later(either, DEAD + 10)
+    for person in later.people:
+        later.stage.event(person, "told", number=1)
+    dead = [_told(later, person, Kind.FAILED, DEAD_SAYS) for person in later.people]
+    later.stage.deliver(arrivals=dead)
+    assert sum(later.health()) == DEAD
+
+
+def test_those_not_found_among_many_who_are_count_as_dead(either):
+    """A tick hears much at once: what was delivered stands beside what was not."""
+    later = Later(either, 3 * DEAD)
+    for person in later.people:
+        later.stage.event(person, "told", number=1)
+    dead, rest = later.people[: DEAD + 10], later.people[DEAD + 10 :]
+    later.stage.deliver(
+        arrivals=[_told(later, person, Kind.FAILED, DEAD_SAYS) for person in dead]
+        + [_told(later, person, Kind.DELIVERED, None) for person in rest]
+    )
+    assert later.health() == [1] * len(dead) + [0] * len(rest)
+
+
+def test_a_few_that_are_not_found_an_hour_are_what_always_happens(either):
+    later = Later(either, DEAD + 6)
+    for person in later.people:
+        later.says(person)
+        later.stage.passes("65m")
+    assert later.health() == [1] * len(later.people)
+
+
+def _told(later, person, kind, value):
+    parcel = next(each for each in later.stage.parcels if each.contact_id == person)
+    now = later.stage.clock.now()
+    return Arrival(person, parcel.run_id, parcel.step, kind.value, f"r{person}", now, value)

@@ -22,9 +22,11 @@ from kaskad.engine.enrol import Request, asked_again
 from kaskad.engine.events import apply_events
 from kaskad.engine.held import Amount, note, turned
 from kaskad.engine.holds import is_policy
+from kaskad.engine.limits import DEAD
 from kaskad.engine.optout import Refusals
 from kaskad.engine.reports import once
 from kaskad.engine.spoil import close_addresses, doubt_addresses, soften_addresses, spoil_addresses
+from kaskad.engine.unfound import REACHED
 from kaskad.engine.world import World
 from kaskad.store import contacts, threads
 from kaskad.store import runs as run_store
@@ -42,6 +44,7 @@ _SOFT = (Kind.SOFT_BOUNCED, Kind.BOUNCED)
 _NEGATIVE = frozenset({*(kind.value for kind in _FAILURES), Kind.EXPIRED.value})
 _NEGATIVE_BITS = sum(1 << kind for kind in _NEGATIVE)
 _SUBMITTED = MessageState.SUBMITTED.code
+_ASKED = 100  # of so many delivered messages it is looked whose they were: one of an account is enough
 _SKEW_MS = 60_000  # by so much may a service's clock be behind ours
 _SPECIAL = frozenset({Kind.UNSUBSCRIBED.value, Kind.COMPLAINED.value})
 _REASONS = {reason.value: reason.code for reason in Reason}
@@ -134,6 +137,7 @@ class _MessageFacts:
         told, rows = self._load(told)
         masks: dict[MessageKey, int] = {}
         attends, facts, touched = self._world.versions.attends, self._changes.facts, self.touched
+        unfound = self._world.traffic.unfound
         for a in told:
             key = (a.contact_id, a.run_id, a.step)
             row = rows.get(key)
@@ -147,6 +151,8 @@ class _MessageFacts:
             bit = 1 << a.kind
             if a.value is not None or a.kind in _SPECIAL:
                 bit |= self._special(a, row)
+            if unfound.waits and a.kind in REACHED and row[10] is not None:
+                unfound.reached((row[10],))
             known = masks.get(key) or int(row[5])
             if known & bit != bit:
                 masks[key] = known | bit
@@ -225,7 +231,15 @@ class _MessageFacts:
         if delivered() != len(keys):
             return told, self._messages_of(told)
         self._changes.facts += plain
+        self._reached(keys, rest)
         return rest, rows
+
+    def _reached(self, keys: Sequence[MessageKey], rest: Sequence[Arrival]) -> None:
+        """Note whose messages have arrived, where addresses are said not to exist, or are about to be."""
+        unfound = self._world.traffic.unfound
+        if keys and (unfound.waits or sum(a.kind in _NEGATIVE for a in rest) > DEAD):
+            found = self._tx.many("accounts_of_messages", keys[-_ASKED:])
+            unfound.reached(row[3] for row in found if row[3] is not None)
 
     def _messages_of(self, told: Sequence[Arrival]) -> dict[MessageKey, Row]:
         keys = sorted({(a.contact_id, a.run_id, a.step) for a in told})
@@ -282,8 +296,11 @@ class _MessageFacts:
                 self._reasons[key] = result.code
             elif reason in _REASONS:
                 self._reasons[key] = _REASONS[reason]
-            if reason == Reason.INVALID_ADDRESS.value:
+            if reason == Reason.INVALID_ADDRESS.value and self._is_believed(row):
                 self._spoiled[key] = row[3]
+            elif reason == Reason.INVALID_ADDRESS.value:
+                self._reasons[key] = Reason.DOUBTFUL_ADDRESS.code
+                self._doubted.append(key)
             elif reason == Reason.DOUBTFUL_ADDRESS.value:
                 self._doubted.append(key)
             elif reason == Reason.CARRIER_REFUSED.value:
@@ -301,6 +318,10 @@ class _MessageFacts:
         elif arrival.kind == Kind.KEYPRESS:
             return self._pressed(arrival, row, str(more.get("key", "")))
         return 0
+
+    def _is_believed(self, row: Row) -> bool:
+        """Count an address that is said not to exist; say whether its service is still believed that."""
+        return row[10] is None or self._world.traffic.unfound.believes(row[10], self._now)
 
     def _count_policed(self) -> None:
         """Count mails that were refused for what the sender is, by the account that sent them."""

@@ -13,6 +13,7 @@ from kaskad.engine.available import Available, Members
 from kaskad.engine.holds import Holds
 from kaskad.engine.limits import FAR, AccountLimits, Breaker, Lessons, TokenBucket
 from kaskad.engine.lines import Lines
+from kaskad.engine.unfound import Unfound
 from kaskad.providers.base import limits_of
 from kaskad.store.holds import Held
 
@@ -26,6 +27,7 @@ class Traffic:
         self.down_since: dict[int, int] = {}  # since when the breaker has been open
         self.lessons = Lessons(self.limits, self.down_since)
         self.holds = Holds()  # mail accounts that servers refuse for what they are
+        self.unfound = Unfound()  # what services say of addresses, and whether that is believed
         self.stands_in: dict[int, int] = {}  # account -> by which goes what waits for it, if any can
         self.queued: dict[int, int] = {}  # account -> instant from which something waits for it
         self.lines = Lines()  # of those who are due, and not even queued
@@ -127,12 +129,14 @@ class Traffic:
     def committed(self) -> None:
         """Take over what a tick has changed."""
         self.lessons.keep()
+        self.unfound.committed()
         for account_id in self.holds.committed():
             self._hold(account_id, self.holds.held[account_id].at)
 
     def forget(self) -> None:
         """Undo what a tick that was rolled back has changed."""
         self.holds.forget()
+        self.unfound.forget()
         self.lines.rewind()
         for account_id, limits in self.limits.items():
             limits.in_flight = self.under_way[account_id]
