@@ -18,14 +18,14 @@ from kaskad.actions.office import Office
 from kaskad.domain import sms
 from kaskad.domain.bill import Line, Reader, country_at, minor_of, reason_of
 from kaskad.domain.entering import ADDRESS_CHANNEL
-from kaskad.domain.errors import KaskadError
+from kaskad.domain.errors import Conflict, KaskadError
 from kaskad.domain.ledger import held_of
 from kaskad.domain.prices import PriceList
 from kaskad.domain.terms import Channel, MessageClass
 from kaskad.domain.tokens import BadToken
 from kaskad.domain.worded import worded, wording
 from kaskad.engine.clock import wall_ms
-from kaskad.engine.containment import is_defect
+from kaskad.engine.defects import by_halves
 from kaskad.engine.tables import Line as Told
 from kaskad.engine.tables import Table
 from kaskad.log import get_logger
@@ -44,6 +44,10 @@ _FAULTS = 100  # lines of a piece that are left out because of a defect: more ar
 WINDOW_MS = 15 * 60_000  # how far a bill's time and ours may lie apart, where no id says which message it is
 _REST_S = 0.002  # between pieces, for the engine's thread
 _START = (0, 0, -1)
+
+
+class _Taken(Conflict):
+    """Another process has begun to read the bill."""
 
 
 class _Seen(Struct):
@@ -98,39 +102,44 @@ class Job:
         self._reader.negative = self._is_negative()
         lines = iter(self._table.lines())
         while piece := list(islice(lines, PIECE)):
-            if not self._taken_in(piece, []):
-                return  # another process has begun to read it
+            try:
+                self._take_in(piece)
+            except _Taken:
+                return
             time.sleep(_REST_S)
 
-    def _taken_in(self, piece: Sequence[Told], faults: list[int]) -> bool:
-        """Read a piece and keep what it comes to; where a defect stops it, by halves, without lines at fault.
+    def _take_in(self, piece: Sequence[Told]) -> None:
+        """Read a piece and keep what it comes to, without the lines that a defect stops, found by halves."""
+        faults = 0
 
-        False: another process has the bill.
-        """
-        before, told = structs.replace(self._seen), len(self._unknowns)
-        try:
-            lines = [line for one in piece if (line := self._line(one.row, one.cells, one.problem))]
-            with self._office.read() as tx:
-                rows = self._matched(tx, lines)
-            return self._advanced(len(piece), rows)
-        except Exception as error:
-            if not is_defect(error) or len(faults) >= _FAULTS:
+        def attempt(part: Sequence[Told]) -> None:
+            before, told = structs.replace(self._seen), len(self._unknowns)
+            try:
+                lines = [line for one in part if (line := self._line(one.row, one.cells, one.problem))]
+                with self._office.read() as tx:
+                    rows = self._matched(tx, lines)
+                self._advance(len(part), rows)
+            except Exception:
+                self._seen = before
+                del self._unknowns[told:]
                 raise
-            failure = error
-        self._seen = before
-        del self._unknowns[told:]
-        if len(piece) > 1:
-            half = len(piece) // 2
-            return self._taken_in(piece[:half], faults) and self._taken_in(piece[half:], faults)
-        faults.append(piece[0].row)
-        self._leave_out(piece[0].row, type(failure).__name__)
-        return self._advanced(1, [])
 
-    def _advanced(self, count: int, rows: Sequence[Row]) -> bool:
-        """Keep what was read of so many rows of the file; False where another process has the bill."""
+        def aside(one: Told, failure: Exception) -> None:
+            nonlocal faults
+            faults += 1
+            if faults > _FAULTS:
+                raise failure
+            self._leave_out(one.row, type(failure).__name__)
+            self._advance(1, [])
+
+        by_halves(piece, attempt, aside)
+
+    def _advance(self, count: int, rows: Sequence[Row]) -> None:
+        """Keep what was read of so many rows of the file. Raises _Taken."""
         self._seen.rows += count
         read = self._seen.rows
-        return self._office.write(lambda tx: store.advance(tx, self._bill, read, rows, wall_ms()))
+        if not self._office.write(lambda tx: store.advance(tx, self._bill, read, rows, wall_ms())):
+            raise _Taken
 
     def _leave_out(self, row: int, why: str) -> None:
         log.error("line of a bill left out: a defect", id=self._bill.id, row=row, error=why)

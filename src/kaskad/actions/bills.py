@@ -28,7 +28,7 @@ from kaskad.domain.worded import worded
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.changes import Changes
 from kaskad.engine.clock import wall_ms
-from kaskad.engine.containment import is_defect
+from kaskad.engine.defects import by_halves
 from kaskad.engine.held import Amount, note
 from kaskad.engine.tables import open_table
 from kaskad.log import get_logger
@@ -159,19 +159,21 @@ def take(office: Office, bill_id: int, who: str) -> Bill:
 
 def _corrected(office: Office, bill: Bill, piece: Sequence[Differing], faults: list[Differing]) -> int:
     """Let these messages cost what was billed, but for those that a defect stops; return how many changed."""
-    try:
-        return office.write(lambda tx: _correct(tx, office, bill, piece))
-    except Exception as error:
-        if not is_defect(error) or len(faults) >= _FAULTS:
-            raise
-        if len(piece) == 1:
-            key = piece[0].contact_id, piece[0].run_id
-            log.error("cost not taken over: a defect", run=run_text(*key), step=piece[0].step,
-                      error=type(error).__name__)  # fmt: skip
-            faults += piece
-            return 0
-    half = len(piece) // 2
-    return sum(_corrected(office, bill, part, faults) for part in (piece[:half], piece[half:]))
+    changed = 0
+
+    def attempt(part: Sequence[Differing]) -> None:
+        nonlocal changed
+        changed += office.write(lambda tx: _correct(tx, office, bill, part))
+
+    def aside(one: Differing, failure: Exception) -> None:
+        if len(faults) >= _FAULTS:
+            raise failure
+        log.error("cost not taken over: a defect", run=run_text(one.contact_id, one.run_id), step=one.step,
+                  error=type(failure).__name__)  # fmt: skip
+        faults.append(one)
+
+    by_halves(piece, attempt, aside)
+    return changed
 
 
 def _correct(tx: Transaction, office: Office, bill: Bill, piece: Sequence[Differing]) -> int:

@@ -17,12 +17,12 @@ from msgspec import Struct, structs
 from kaskad.actions import asked, attributes
 from kaskad.actions.import_places import Placing
 from kaskad.actions.office import WAIT_S, Office
-from kaskad.domain.errors import KaskadError, Unavailable
+from kaskad.domain.errors import Conflict, KaskadError, Unavailable
 from kaskad.domain.ids import import_text
 from kaskad.domain.terms import Channel
 from kaskad.domain.worded import worded
 from kaskad.engine.clock import wall_ms
-from kaskad.engine.containment import is_defect
+from kaskad.engine.defects import by_halves, is_defect
 from kaskad.engine.helpers import helpers
 from kaskad.engine.people import CLEAN, Kind, PeopleFile, Person, Piece, Rejected
 from kaskad.engine.people import Note as Odd
@@ -53,7 +53,7 @@ _object = msgspec.json.Decoder(dict[str, Any]).decode
 _CHANNELS = {channel.code: channel for channel in Channel}
 
 
-class _Cancelled(Exception):
+class _Cancelled(Conflict):
     """Somebody has called the import off."""
 
 
@@ -176,10 +176,7 @@ class Job:
             return
         if self._dry_run:
             raise failure
-        faults: dict[int, str] = {}
-        self._halve(structs.replace(piece, notes=(), rejected=(), counts={}, rows=self._state.rows),
-                    failure, faults)  # fmt: skip
-        told = structs.replace(piece.left_out(faults), people=(), which=())
+        told = structs.replace(piece.left_out(self._faults(piece)), people=(), which=())
         if (failure := self._failure(self._asked(self._written(told)))) is not None:
             raise failure
 
@@ -199,21 +196,26 @@ class Job:
             raise _Cancelled
         return None
 
-    def _halve(self, part: Piece, failure: Exception, faults: dict[int, str]) -> None:
-        """Write the people of a part by halves, and note whose row cannot be written at all."""
-        people = part.people
-        if len(people) < 2:
-            if not people or len(faults) >= _FAULTS:  # it is not the rows that are odd
+    def _faults(self, piece: Piece) -> dict[int, str]:
+        """Write the people of a piece by halves; return the rows that cannot be written at all, with why."""
+        rest = structs.replace(piece, notes=(), rejected=(), counts={}, rows=self._state.rows)
+        faults: dict[int, str] = {}
+
+        def attempt(part: Sequence[int]) -> None:
+            these = slice(part[0], part[-1] + 1)
+            one = structs.replace(rest, people=piece.people[these], which=piece.which[these])
+            if (failure := self._failure(self._asked(self._written(one)))) is not None:
                 raise failure
-            why = type(failure).__name__
-            log.error("row left out: a defect", id=self._id, row=people[0].row, error=why)
-            faults[people[0].row] = f"a defect in Kaskad keeps it from being written ({why}): left out"
-            return
-        middle = len(people) // 2
-        for half in (slice(middle), slice(middle, None)):
-            one = structs.replace(part, people=people[half], which=part.which[half])
-            if (again := self._failure(self._asked(self._written(one)))) is not None:
-                self._halve(one, again, faults)
+
+        def aside(place: int, failure: Exception) -> None:
+            if len(faults) >= _FAULTS:
+                raise failure
+            row, why = piece.people[place].row, type(failure).__name__
+            log.error("row left out: a defect", id=self._id, row=row, error=why)
+            faults[row] = f"a defect in Kaskad keeps it from being written ({why}): left out"
+
+        by_halves(range(len(piece.people)), attempt, aside)
+        return faults
 
     def _written(self, piece: Piece) -> Callable[[Transaction], tuple[_State, bool]]:
         """Return what writes a piece, with how far it has come; it may be called again after a rollback."""

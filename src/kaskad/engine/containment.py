@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from pathlib import Path
-from traceback import extract_tb
 from typing import Protocol, TypeVar
 
-from kaskad.domain.errors import Conflict, Corrupted, Full, GivenUp, KaskadError, Locked, Unavailable, Unfit
+from kaskad.domain.errors import GivenUp, KaskadError, Unavailable
 from kaskad.domain.event import EventIn
 from kaskad.domain.ids import contact_text, run_text
+from kaskad.engine import defects
 from kaskad.engine.counting import Counting
+from kaskad.engine.defects import by_halves, is_defect
 from kaskad.engine.enrol import Request, enrol
 from kaskad.engine.hits import unjudged
 from kaskad.engine.move import DEFECT_MS
@@ -53,18 +53,6 @@ class Step(Protocol):
     def __call__(
         self, results: Sequence[Result] = (), deliveries: Sequence[Delivery] = (), only: Only | None = None
     ) -> Collection[RunKey]: ...
-
-
-def is_defect(error: BaseException) -> bool:
-    """Return whether what a tick was to do may be what it has failed of: a defect of ours, an odd value, or
-    what nobody waits for any more.
-
-    All else is the database's, or another process's: it passes by itself or ends the engine, whatever the
-    tick is to do.
-    """
-    if isinstance(error, Conflict):
-        return isinstance(error, (Unfit, GivenUp))
-    return isinstance(error, Exception) and not isinstance(error, (Locked, Unavailable, Full, Corrupted))
 
 
 class Containment:
@@ -181,7 +169,7 @@ class Containment:
             self._world.work.resting = before
             if not is_defect(error):
                 raise
-            self._why = _defect_of(error)
+            self._why = defects.told(error)
             return False
         for what in without:
             part, launch = (what, 0) if isinstance(what, Part) else (Part.LAUNCHES, what)
@@ -253,20 +241,15 @@ class Containment:
         self, things: Sequence[T], attempt: Callable[[Sequence[T]], object], aside: Callable[[T, str], None]
     ) -> None:  # fmt: skip
         """Attempt all in their order, by halves where that fails; those that fail alone are set `aside`."""
-        if not things:
-            return
-        try:
-            attempt(things)
-        except Exception as error:
-            if not is_defect(error):
+
+        def tried(part: Sequence[T]) -> None:
+            try:
+                attempt(part)
+            except Exception:
+                self._world.forget_tick()
                 raise
-            self._world.forget_tick()
-            if len(things) == 1:
-                aside(things[0], _defect_of(error))
-            else:
-                half = len(things) // 2
-                self._sift(things[:half], attempt, aside)
-                self._sift(things[half:], attempt, aside)
+
+        by_halves(things, tried, lambda one, error: aside(one, defects.told(error)))
 
 
 def _one_by_one(take: Step, deliveries: Sequence[Delivery], shared: Future[None]) -> None:
@@ -305,35 +288,28 @@ def _event_by_event(take: Step, delivery: Delivery) -> bool:
     alone = Delivery(delivery.done, events=delivery.events, problems=delivery.problems)
     if delivery.done is None or delivery != alone or len(delivery.events) < 2:
         return False
-    faults: list[str] = []
-    problems = _by_halves(take, delivery.events, faults)
-    if len(faults) > _FAULTS or len(faults) == len(delivery.events):
+    problems: list[str | None] = []
+    faults = 0
+
+    def attempt(events: Sequence[EventIn]) -> None:
+        kept: Future[list[str | None]] = Future()
+        take(deliveries=[Delivery(kept, events=events)])
+        problems.extend(kept.result())
+
+    def aside(_: EventIn, error: Exception) -> None:
+        nonlocal faults
+        faults += 1
+        if faults > _FAULTS:
+            raise _TooMany
+        log.error("an event was left out: a defect", error=defects.told(error))
+        problems.append(f"a defect keeps it from being kept ({type(error).__name__}): tell it again later")
+
+    try:
+        by_halves(delivery.events, attempt, aside)
+    except _TooMany:
+        return False
+    if faults == len(delivery.events):
         return False
     delivery.problems[:] = problems
     delivery.done.set_result(problems)
     return True
-
-
-def _by_halves(take: Step, events: Sequence[EventIn], faults: list[str]) -> list[str | None]:
-    """Return for each event why it was not kept, None for one that was; those of a defect are in `faults`."""
-    kept: Future[list[str | None]] = Future()
-    try:
-        take(deliveries=[Delivery(kept, events=events)])
-    except Exception as error:
-        if not is_defect(error):
-            raise
-        if len(events) > 1 and len(faults) <= _FAULTS:
-            half = len(events) // 2
-            return [*_by_halves(take, events[:half], faults), *_by_halves(take, events[half:], faults)]
-        log.error("events were left out: a defect", events=len(events), error=_defect_of(error))
-        told = f"a defect keeps it from being kept ({type(error).__name__}): tell it again later"
-        faults += [told] * len(events)
-        return [told] * len(events)
-    return kept.result()
-
-
-def _defect_of(error: BaseException) -> str:
-    """Return what failed by its class and place only: a text may hold what is known of a person."""
-    found = [(Path(place.filename), place.lineno) for place in extract_tb(error.__traceback__)]
-    file, line = next((each for each in reversed(found) if each[0].parent.name != "store"), found[-1])
-    return f"{type(error).__name__} at {file.name}:{line}"

@@ -27,9 +27,10 @@ from kaskad.engine import catalog
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.besides import MARK, marked
 from kaskad.engine.clock import follow_database
-from kaskad.engine.containment import Containment, is_defect
+from kaskad.engine.containment import Containment
 from kaskad.engine.counting import Counting
 from kaskad.engine.dated import next_look_at
+from kaskad.engine.defects import is_defect
 from kaskad.engine.dispatch import Dispatch
 from kaskad.engine.effects import Effects, refuse
 from kaskad.engine.enrol import next_entries
