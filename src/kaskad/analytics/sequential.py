@@ -42,33 +42,6 @@ def difference_at_any_look(
     return difference(one, other, looks_z(one.of / effects[0], other.of / effects[1], alpha), effects)
 
 
-def p_value_at_any_look(one: Share, other: Share) -> float | None:
-    """Return how small alpha may be until the interval at any look holds zero; None: either is of nobody."""
-    if not one.of or not other.of:
-        return None
-    low, high = -300.0, 0.0  # of the logarithm of alpha
-    for _ in range(40):
-        middle = (low + high) / 2
-        told = difference_at_any_look(one, other, exp(middle))
-        low, high = (low, middle) if told is not None and told.excludes_zero else (middle, high)
-    return exp(high)
-
-
-def share_at_any_look(share: Share, alpha: float = ALPHA) -> Interval | None:
-    """Return the interval of one share, at any look; None: of nobody. Exact for every rate and number.
-
-    The truth is where the mixture of all rates is not 1 / alpha times as likely as it: H. Robbins (1970),
-    with a uniform mixture; Ville's inequality keeps all looks together under alpha.
-    """
-    if not share.of:
-        return None
-    hits, misses = share.hits, share.of - share.hits
-    mixture = lgamma(hits + 1) + lgamma(misses + 1) - lgamma(share.of + 2)
-    floor = mixture - log(1 / alpha)
-    rate = hits / share.of
-    return Interval(_edge(hits, misses, floor, rate, 0.0), _edge(hits, misses, floor, rate, 1.0))
-
-
 def evidence_above(share: Share, bound: float) -> float:
     """Return how many times likelier rates over `bound` make this than `bound`; 1 / alpha is an alarm.
 
@@ -113,15 +86,3 @@ def _log_likelihood(hits: int, misses: int, rate: float) -> float:
     if misses:
         likely += misses * log1p(-rate) if rate < 1 else -inf
     return likely
-
-
-def _edge(hits: int, misses: int, floor: float, inside: float, outside: float) -> float:
-    """Return the outermost rate towards `outside` that is as likely as `floor`."""
-    if _log_likelihood(hits, misses, outside) > floor:
-        return outside
-    for _ in range(60):
-        middle = (inside + outside) / 2
-        inside, outside = (
-            (middle, outside) if _log_likelihood(hits, misses, middle) > floor else (inside, middle)
-        )
-    return outside

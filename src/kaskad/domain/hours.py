@@ -211,16 +211,6 @@ def last_allowed_before(
     return _last(_edges(due // _WEEK, (rule, zones, country)), due, earliest)
 
 
-def closed_by(at: int, rule: WindowRule, zones: tuple[str, ...], country: str = "") -> str:
-    """Return which windows are closed in which zones at `at`, in words; empty when all are open."""
-    closed = []
-    for window in rule:
-        shut = tuple(zone for zone in zones if next_allowed(at, (window,), (zone,), country) != at)
-        if shut:
-            closed.append(f"outside {describe((window,), shut, country)}")
-    return "; ".join(closed)
-
-
 def describe(rule: WindowRule, zones: tuple[str, ...], country: str = "") -> str:
     """Return the rule in words: `09:00-21:00 on working days of KZ, in Asia/Almaty`."""
     if not rule:
