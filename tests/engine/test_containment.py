@@ -15,18 +15,8 @@ from kaskad.engine.receive import Delivery
 from kaskad.engine.work import Part
 from kaskad.store import cascades, set_aside
 from kaskad.store import runs as run_store
+from support.plain import LETTER_AND_SMS
 from support.stage import Stage, accepted, refused
-
-CASCADE = """
-cascade: plain
-title: Plain
-class: service
-trigger: {event: joined}
-goal: {event: bought}
-steps:
-  - {id: letter, channel: email, subject: Hello, text: Hello, wait: 1d, success: opened}
-  - {id: sms, channel: sms, text: Hello, wait: 1d}
-"""
 
 
 def put(stage, *people, kind=Kind.CLICKED):
@@ -61,7 +51,7 @@ def resting(stage):
 
 def started(db, count=7):
     stage = Stage(db)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER_AND_SMS)
     people = [stage.person(f"p{n}") for n in range(count)]
     for who in people:
         stage.event(who, "joined")
@@ -121,7 +111,7 @@ def wait_for_a_slot(db, *names):
     """Return people whose texts wait for the only slot, which the first of them has."""
     stage = Stage(db)
     stage.account(Channel.SMS, "sms", limits=ONE_SLOT)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER_AND_SMS)
     people = [stage.person(name) for name in names]
     for who in people:
         stage.event(who, "joined")
@@ -242,7 +232,7 @@ def test_a_tick_that_others_have_undone_too_often_lets_all_come_again(db, monkey
 
 def test_an_answer_that_cannot_be_noted_stops_nobody_else(db, monkeypatch):
     stage = Stage(db)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER_AND_SMS)
     ann, bob = stage.person("ann"), stage.person("bob")
     real = results._note_ids
 
@@ -306,7 +296,7 @@ def test_what_is_delivered_while_a_run_makes_ticks_fail_is_kept(db, monkeypatch)
 @pytest.mark.parametrize("where", ["passages", "flush"])
 def test_what_is_told_of_a_run_that_cannot_be_moved_counts(either, monkeypatch, where):
     stage = Stage(either)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER_AND_SMS)
     stage.answer = lambda parcel: None
     ann = stage.person("ann")
     stage.event(ann, "joined")
@@ -418,7 +408,7 @@ def test_a_part_of_the_work_that_fails_rests_and_people_are_written_to(db, monke
 
 def test_a_run_whose_message_is_under_way_keeps_its_guard(either, monkeypatch):
     stage = Stage(either)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER_AND_SMS)
     stage.answer = lambda parcel: None
     ann = stage.person("ann")
     stage.event(ann, "joined")
@@ -456,7 +446,7 @@ def test_answers_that_are_noted_in_pieces_count_once_against_the_account(db, mon
 def test_a_run_that_cannot_be_counted_is_left_out_and_all_others_are_counted(either, monkeypatch):
     stage = Stage(either)
     monkeypatch.setattr(stage, "_is_counted", lambda: None)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER_AND_SMS)
     people = [stage.person(f"p{n}") for n in range(5)]
     for who in people:
         stage.event(who, "joined")
@@ -488,8 +478,8 @@ def counted(stage):
 
 def test_a_launch_that_fails_rests_and_the_others_go_on(db, monkeypatch):
     stage = Stage(db)
-    other = CASCADE.replace("cascade: plain", "cascade: other").replace("joined", "left")
-    bad, good = stage.cascade(CASCADE), stage.cascade(other)
+    other = LETTER_AND_SMS.replace("cascade: plain", "cascade: other").replace("joined", "left")
+    bad, good = stage.cascade(LETTER_AND_SMS), stage.cascade(other)
     ann = stage.person("ann")
     real = tick.broadcast
 
@@ -512,7 +502,7 @@ def test_a_launch_that_fails_rests_and_the_others_go_on(db, monkeypatch):
 
 def test_what_the_database_is_at_fault_for_while_the_cause_is_looked_for_lets_no_launch_rest(db, monkeypatch):
     stage, _ = started(db, 1)
-    stage.cascade(CASCADE.replace("plain", "news").replace("{event: joined}", "{broadcast: all}"))
+    stage.cascade(LETTER_AND_SMS.replace("plain", "news").replace("{event: joined}", "{broadcast: all}"))
     failures = iter([KeyError("step")] * 2)  # of the tick itself, and of the first look at what it fails of
 
     def failing(*_):

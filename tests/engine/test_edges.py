@@ -12,23 +12,13 @@ from kaskad.engine.arrival import Arrival
 from kaskad.engine.receive import MAX_HITS, Delivery
 from kaskad.engine.tick import _keep, _timers_may_fire
 from kaskad.engine.world import Options
+from support.plain import LETTER_AND_SMS
 from support.stage import Stage, accepted, refused
-
-CASCADE = """
-cascade: plain
-title: Plain
-class: service
-trigger: {event: joined}
-goal: {event: bought}
-steps:
-  - {id: letter, channel: email, subject: Hello, text: Hello, wait: 1d}
-  - {id: sms, channel: sms, text: Hello, wait: 1d}
-"""
 
 
 def test_a_message_whose_account_is_deleted_meanwhile_does_not_stop_the_engine(db):
     stage = Stage(db)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER_AND_SMS)
     ann = stage.person("ann")
     stage.answer = lambda parcel: None
     stage.event(ann, "joined")
@@ -41,7 +31,7 @@ def test_a_message_whose_account_is_deleted_meanwhile_does_not_stop_the_engine(d
 
 def test_what_cannot_be_kept_is_refused_alone_and_the_engine_goes_on(db):
     stage = Stage(db)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER_AND_SMS)
     ann = stage.person("ann")
     engine = stage.engine
 
@@ -63,7 +53,7 @@ def test_what_cannot_be_kept_is_refused_alone_and_the_engine_goes_on(db):
 
 def test_runs_that_a_failing_change_has_noted_as_due_are_noted_anew(db):
     stage = Stage(db)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER_AND_SMS)
     ann = stage.person("ann")
     stage.event(ann, "joined")
     noted, runs = stage.world.work.noted, [(ann, stage.runs(ann)[0].id)]
@@ -136,7 +126,7 @@ def test_that_timers_go_on_with_an_old_inbox_is_told_once(db):
 
 def test_what_comes_in_while_stopping_is_decided_about_first_after_the_next_start(either):
     stage = Stage(either)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER_AND_SMS)
     ann, bob = stage.person("ann"), stage.person("bob")
     stage.answer = lambda parcel: None
     stage.event(ann, "joined")
@@ -157,7 +147,7 @@ def test_what_comes_in_while_stopping_is_decided_about_first_after_the_next_star
 
 def test_of_one_message_so_many_hits_are_kept_and_the_first_click_counts(either):
     stage = Stage(either)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER_AND_SMS)
     ann, bob = stage.person("ann"), stage.person("bob")
     stage.event(ann, "joined")
     stage.event(bob, "joined")
@@ -176,7 +166,7 @@ def test_of_one_message_so_many_hits_are_kept_and_the_first_click_counts(either)
 
 def test_a_late_reaction_that_comes_while_stopping_is_kept_and_counts(either):
     stage = Stage(either)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER_AND_SMS)
     ann = stage.person("ann")
     stage.event(ann, "joined")
     stage.passes("3d")

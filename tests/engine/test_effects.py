@@ -9,23 +9,16 @@ import pytest
 from kaskad.domain.errors import Unavailable
 from kaskad.engine.receive import Delivery
 from kaskad.store.db import Database
+from support.plain import LETTER
 from support.stage import Stage
 
-CASCADE = """
-cascade: plain
-class: service
-trigger: {event: joined}
-goal: {event: bought}
-steps:
-  - {id: letter, channel: email, subject: Hello, text: Hello, wait: 1d}
-"""
 WAIT_S = 30.0
 
 
 @pytest.fixture
 def stage(db: Database, disk):
     stage = Stage(db)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER)
     stage.ann, stage.bob = stage.person("ann"), stage.person("bob")
     stage.engine.start()
     yield stage
@@ -47,7 +40,7 @@ def until(true):
 def waiting_for(db, disk):
     """Return a stage whose first tick the disk has not kept yet, and the answer that waits for it."""
     stage = Stage(db)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER)
     ann = stage.person("ann")
     stage.engine.start()
     told = tells(stage, ann)

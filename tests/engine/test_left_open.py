@@ -7,18 +7,9 @@ from engine.test_tasks import PRICE, desk, money, person, tasks
 from kaskad.domain.terms import Kind, MessageState, Outcome, TaskState
 from kaskad.store import courses
 from kaskad.store.migrate import migrations, words_for
+from support.plain import LETTER_AND_SMS
 from support.stage import Stage
 
-CASCADE = """
-cascade: plain
-title: Plain
-class: service
-trigger: {event: joined}
-goal: {event: bought}
-steps:
-  - {id: letter, channel: email, subject: Hello, text: Hello, wait: 1d}
-  - {id: sms, channel: sms, text: Hello, wait: 1d}
-"""
 FAILED = Kind.FAILED.bit
 
 
@@ -42,7 +33,7 @@ def upgrade(stage):
 )
 def test_a_message_that_stood_as_waiting_for_good_is_over(either, mask, sent, ended, state, mask_then):
     stage = Stage(either)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER_AND_SMS)
     ann, bob = stage.person("ann"), stage.person("bob")
     for who in (ann, bob):
         stage.event(who, "joined")

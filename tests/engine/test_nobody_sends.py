@@ -1,22 +1,13 @@
 """When what carries messages is gone, they come back and go out later: intake is answered all the same."""
 
 from kaskad.domain.errors import Unavailable
+from support.plain import LETTER
 from support.stage import Stage
-
-CASCADE = """
-cascade: plain
-title: Plain
-class: service
-trigger: {event: joined}
-goal: {event: bought}
-steps:
-  - {id: letter, channel: email, subject: Hello, text: Hello, wait: 1d}
-"""
 
 
 def test_what_nobody_took_is_sent_once_somebody_does(db, monkeypatch):
     stage = Stage(db)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER)
     ann = stage.person("ann")
 
     def gone(parcels):

@@ -8,17 +8,9 @@ from kaskad.domain.errors import Unavailable
 from kaskad.domain.terms import Kind
 from kaskad.engine import catalog, enrol, move, receive
 from kaskad.store import cascades, set_aside
+from support.plain import LETTER
 from support.stage import VAULT, Stage
 
-CASCADE = """
-cascade: plain
-title: Plain
-class: service
-trigger: {event: joined}
-goal: {event: bought}
-steps:
-  - {id: letter, channel: email, subject: Hello, text: Hello, wait: 1d, success: opened}
-"""
 MAY = int(datetime(2027, 5, 16, 12, tzinfo=UTC).timestamp() * 1000)
 BIRTHDAY = """
 cascade: birthday
@@ -31,7 +23,7 @@ steps: [{id: card, channel: sms, text: "{{ trigger.years }}", wait: 1d}]
 
 def started(db, count):
     stage = Stage(db)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER)
     people = [stage.person(f"p{n}") for n in range(count)]
     for who in people:
         stage.event(who, "joined")
@@ -106,7 +98,7 @@ def launched(stage, cascade, pace=0):
 
 def test_who_cannot_enter_by_a_launch_is_set_aside_and_all_others_enter(either, monkeypatch):
     stage = Stage(either)
-    cascade = stage.cascade(CASCADE)
+    cascade = stage.cascade(LETTER)
     people = [stage.person(f"p{n}") for n in range(9)]
     odd, others = {people[2], people[8]}, [who for n, who in enumerate(people) if n not in (2, 8)]
     keep_from_entering(monkeypatch, odd)
@@ -129,7 +121,7 @@ def test_who_cannot_enter_by_a_launch_is_set_aside_and_all_others_enter(either, 
 @pytest.mark.parametrize("ended", ["cascade", "launch"])
 def test_nobody_enters_by_what_was_ended_while_they_were_set_aside(either, monkeypatch, ended):
     stage = Stage(either)
-    cascade = stage.cascade(CASCADE)
+    cascade = stage.cascade(LETTER)
     odd = stage.person("odd")
     stage.person("later")
     keep_from_entering(monkeypatch, {odd})
@@ -150,7 +142,7 @@ def test_nobody_enters_by_what_was_ended_while_they_were_set_aside(either, monke
 
 def test_a_launch_that_nobody_can_enter_rests_as_a_whole(db, monkeypatch):
     stage = Stage(db)
-    cascade = stage.cascade(CASCADE)
+    cascade = stage.cascade(LETTER)
     people = [stage.person(f"p{n}") for n in range(120)]
     keep_from_entering(monkeypatch, set(people))
     launched(stage, cascade)
@@ -180,7 +172,7 @@ def test_whose_date_cannot_begin_a_run_is_set_aside_and_enters_later_with_it(eit
 
 def test_a_run_that_cannot_be_decided_about_keeps_the_guard_of_its_message(either, monkeypatch):
     stage = Stage(either)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER)
     stage.answer = lambda parcel: None
     ann = stage.person("ann")
     stage.event(ann, "joined")

@@ -7,17 +7,8 @@ from structlog.testing import capture_logs
 from kaskad.domain.errors import Conflict
 from kaskad.engine import move, versions
 from kaskad.engine.handover import Page
+from support.plain import LETTER
 from support.stage import Stage, accepted
-
-CASCADE = """
-cascade: plain
-title: Plain
-class: service
-trigger: {event: joined}
-goal: {event: bought}
-steps:
-  - {id: letter, channel: email, subject: Hello, text: Hello, wait: 1d}
-"""
 
 
 def fail_for(monkeypatch, what, contact_id, error):
@@ -38,7 +29,7 @@ def fail_for(monkeypatch, what, contact_id, error):
 @pytest.mark.parametrize("what", ["settle", "enter", "write"])
 def test_a_defect_sets_one_run_aside_for_an_hour_and_stops_nobody_else(either, monkeypatch, what):
     stage = Stage(either)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER)
     ann, bob = stage.person("ann"), stage.person("bob")
     fail_for(monkeypatch, what, ann, TypeError("ann@example.org"))
     with capture_logs() as logs:
@@ -65,7 +56,7 @@ def test_a_defect_sets_one_run_aside_for_an_hour_and_stops_nobody_else(either, m
 def test_a_queued_message_that_cannot_be_written_does_not_come_up_again_and_again(db, monkeypatch):
     limits = {"concurrency": 1, "per_second": 1e6, "burst": 1000}
     stage = Stage(db, account_each={"limits": limits})
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER)
     stage.answer = lambda parcel: None
     bob, ann = stage.person("bob"), stage.person("ann")
     stage.event(bob, "joined")
@@ -84,7 +75,7 @@ def test_a_queued_message_that_cannot_be_written_does_not_come_up_again_and_agai
 
 def test_a_change_of_another_process_is_no_defect(db, monkeypatch):
     stage = Stage(db)
-    stage.cascade(CASCADE)
+    stage.cascade(LETTER)
     ann = stage.person("ann")
     fail_for(monkeypatch, "settle", ann, Conflict("changed"))
     with pytest.raises(Conflict):
