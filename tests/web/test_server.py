@@ -10,7 +10,7 @@ import pytest
 from kaskad.config import Settings
 from kaskad.domain.errors import Conflict, Unavailable
 from kaskad.web.intake import Durable
-from kaskad.web.server import Server
+from kaskad.web.server import Server, listen
 
 
 async def empty(scope, receive, send):
@@ -141,3 +141,9 @@ def test_requests_that_share_a_future_all_end_with_it_also_after_some_gave_up():
         assert await durable.wait(batch) == "kept"
 
     asyncio.run(check())
+
+
+def test_a_port_that_somebody_has_is_told_with_what_to_choose_another_one_by():
+    choose = r"in use\. .*--listen or --port .* `listen`"
+    with listen("127.0.0.1", 0) as taken, pytest.raises(Conflict, match=choose):
+        listen(*taken.getsockname())
