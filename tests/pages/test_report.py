@@ -282,6 +282,18 @@ def test_variants_are_rows_of_the_table_of_steps(opened, visit):
         assert "compares fewer" not in client.get("/cascades/news?lang=en").text, "it has no variants"
 
 
+def test_what_a_channel_cannot_tell_is_no_zero_and_a_share_stands_beside_its_number(opened):
+    with opened.client("marketer") as client:
+        until(lambda: client.get("/cascades/news/figures?lang=en").status_code == 200)
+        report, figures = (client.get(f"/cascades/news{page}?lang=en").text for page in ("", "/figures"))
+    chat, letter = re.findall(r'<td [^>]*data-label="Opened: people / all">(.*?)</td>', report)
+    assert ">—<" in chat and "</a>" in letter
+    told = re.findall(r'data-label="Delivery rate">(.*?)</td>', figures)
+    assert told and all(cell.startswith("<span") and cell.endswith("</span>") for cell in told), (
+        "on a phone each part of a cell has a row of its own"
+    )
+
+
 def test_figures_lead_to_files_and_filters_hold(opened):
     with opened.client("viewer") as client:
         text = client.get("/cascades/news/report.csv").content.decode("utf-8-sig")
