@@ -98,7 +98,7 @@ def check_decided(life: Life) -> None:
         else:
             looks_again = run.phase in (Phase.QUEUED, Phase.SUBMITTED)  # before it goes, or later
             phase = settled.phase if looks_again else run.phase
-            wake_at = run.wake_at if phase == Phase.WAITING else settled.wake_at
+            wake_at = run.wake_at if run.phase == Phase.WAITING else settled.wake_at
             call = passages[key].get(run.step)
             if call is not None and call.deadline_at is not None and wake_at is not None:
                 wake_at = max(wake_at, settled.wake_at or 0)  # an agent may have put that off
