@@ -448,5 +448,28 @@ def check_people(story: Story, told: reports.Told) -> None:
             assert len(found) == getattr(each, name), (each.id, name)
 
 
+def test_what_a_machine_did_with_a_failed_attempt_is_counted_for_no_other(either: Database) -> None:
+    stage = Stage(either)
+    stage.cascade("""
+cascade: again
+title: Again
+class: service
+trigger: {event: left}
+steps:
+  - {id: letter, channel: email, subject: s, text: t, wait: 2h, on_fail: retry}
+""")
+    ann, bob = stage.person("ann"), stage.person("bob")
+    for person in (ann, bob):
+        stage.event(person, "left")
+    stage.receipt(ann, Kind.MACHINE_OPENED, Kind.FAILED)
+    stage.passes("5m")
+    stage.receipt(bob, Kind.MACHINE_OPENED)
+    made = messages(one_count.runs(either, "again"))
+    told = reports.report(Office(either, VAULT, stage.engine, stage.world.signer, ""), "again").report
+    slow, (shown,) = line(made), told.lines
+    assert slow["machine"] == slow["opened_raw"] == 1 and slow["sent"] == 2
+    assert {name: getattr(shown, name) for name in COUNTS} == slow
+
+
 def test_words_for_states_are_those_of_the_slow_count() -> None:
     assert {one.value for one in MessageState} >= one_count.SENT | one_count.FAILED

@@ -19,6 +19,7 @@ ACTED = {Kind.CLICKED, Kind.REPLIED, Kind.KEYPRESS, Kind.ASKED_AGENT}
 LOOKED = ACTED | {Kind.OPENED, Kind.READ, Kind.ANSWERED}
 MACHINES = {Kind.MACHINE_OPENED, Kind.MACHINE_CLICKED, Kind.MACHINE_ANSWERED}
 CLICKS = {Kind.CLICKED, Kind.MACHINE_CLICKED}
+UNFELT = MACHINES | {Kind.SUSPECTED_CLICKED}  # of no person, so a failure stands beside them
 
 
 def rows(db: Database, text: str) -> list[Any]:
@@ -95,6 +96,10 @@ def runs(db: Database, slug: str) -> list[Run]:
     for contact, run, step, kind, at in rows(db, "SELECT contact_id, run_id, step, kind, at FROM facts"):
         known = told[contact, run, step]
         known[Kind(kind)] = min(at, known.get(Kind(kind), at))
+    failed = {tuple(row[:3]): row[3] for row in rows(
+        db, "SELECT contact_id, run_id, step, max(ended_at) FROM attempts WHERE detail = 'failed' "
+        "GROUP BY contact_id, run_id, step",
+    )}  # fmt: skip
     tells = {row[0]: row[1] != "smtp" for row in rows(db, "SELECT id, provider FROM accounts")}
     found = {}
     for row in rows(
@@ -103,17 +108,24 @@ def runs(db: Database, slug: str) -> list[Run]:
         f"WHERE c.seed = 0 AND k.slug = '{slug}'",
     ):  # fmt: skip
         found[row[0], row[1]] = Run(row, told[row[0], row[1], -1])
-    for contact, run, *row in rows(
-        db, "SELECT contact_id, run_id, step, state, channel, variant, submitted_at, account_id, "
+    for contact, run, mask, *row in rows(
+        db, "SELECT contact_id, run_id, mask, step, state, channel, variant, submitted_at, account_id, "
         "coalesce(spent, 0) + coalesce(cost, CASE WHEN state IN (0, 1, 2, 6, 11, 12) THEN 0 ELSE price END) "
         "FROM messages",
     ):  # fmt: skip
         if (contact, run) in found:
-            of = found[contact, run]
-            of.messages.append(Message(row, tells.get(row[5], False), told[contact, run, row[0]], of))
+            of, key = found[contact, run], (contact, run, row[0])
+            facts = of_last_attempt(told[key], mask, failed.get(key, -1))
+            of.messages.append(Message(row, tells.get(row[5], False), facts, of))
     for one in found.values():
         one.mark_left()
     return list(found.values())
+
+
+def of_last_attempt(facts: dict[Kind, int], mask: int, failed_at: int) -> dict[Kind, int]:
+    """Return the facts without what machines did with attempts that have failed."""
+    return {kind: at for kind, at in facts.items()
+            if mask >> kind & 1 or kind not in UNFELT or at > failed_at}  # fmt: skip
 
 
 def messages(found: Iterable[Run]) -> list[Message]:
