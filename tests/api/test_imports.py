@@ -2,12 +2,15 @@
 
 import threading
 import time
+import tracemalloc
 
 import pytest
+from starlette.requests import Request
 
 from kaskad.actions import import_job, imports
 from kaskad.config import Settings
 from kaskad.store import book, crowd
+from kaskad.web.api.imports import _whole
 from kaskad.web.service import serving
 
 CSV = {"Content-Type": "text/csv"}
@@ -125,6 +128,24 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(api, monkeypatch)
     chunked = {"Content-Type": "multipart/form-data; boundary=x"}
     answer = api.call("POST", "/contacts/import", content=iter([b"--x--"]), headers=chunked)
     assert answer.status_code == 411
+
+
+def test_a_body_is_not_held_twice():
+    size, left = 1 << 18, iter(range(32))
+
+    async def receive():
+        return {"type": "http.request", "body": bytes(size), "more_body": next(left) < 31}
+
+    reading = _whole(Request({"type": "http"}, receive))
+    tracemalloc.start()
+    try:
+        with pytest.raises(StopIteration) as ended:
+            reading.send(None)  # it waits for nothing
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    data = ended.value.value
+    assert len(data) == 32 * size and peak < len(data) * 1.3
 
 
 def test_ten_thousand_rows_take_a_few_seconds_and_can_be_watched(api):

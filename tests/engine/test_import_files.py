@@ -1,6 +1,7 @@
 """Files of people of every kind and in every state: read with their columns told, or refused whole."""
 
 import io
+import tracemalloc
 import zipfile
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from kaskad.domain.errors import Invalid
 from kaskad.domain.terms import Channel
-from kaskad.engine import stretches
+from kaskad.engine import encodings, stretches
 from kaskad.engine.columns import propose
 from kaskad.engine.encodings import encoded
 from kaskad.engine.firsts import FirstRows
@@ -113,6 +114,23 @@ def test_few_letters_are_enough(codec: str, text: str) -> None:
 def test_western_letters_are_not_taken_for_russian_ones() -> None:
     _, found, _ = people(WIDE.encode("cp1252"))
     assert [person.contact.attributes["name"] for person in found] == ["José Muñoz", "Françoise"]
+
+
+@pytest.mark.parametrize("more", ["", "Юрий;Пермь\n"])
+def test_whose_encoding_is_looked_for_is_not_held_line_by_line(
+    more: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There a million short lines take ten times what they are in the file. `more` is in another encoding."""
+    monkeypatch.setattr(encodings, "_AT_ONCE", 1 << 14)
+    data = ("имя;город\n" + "Анна;Уфа\n" * 200_000).encode("cp1251") + more.encode()
+    tracemalloc.start()
+    try:
+        found = encoded(data, "x")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    kept = len(found.data) if more else 0  # it is written anew then
+    assert "cp1251" in found.name and peak < kept * 1.2 + len(data) / 2
 
 
 def test_a_file_of_mixed_encodings_is_read_line_by_line_and_that_is_told() -> None:

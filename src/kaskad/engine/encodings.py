@@ -7,6 +7,8 @@ looks most like Russian (frequent letters, capitals only where words begin), or 
 from __future__ import annotations
 
 from codecs import getincrementaldecoder
+from collections import Counter
+from io import BytesIO
 from math import log
 
 from msgspec import Struct
@@ -84,51 +86,77 @@ def _utf_16(data: bytes) -> str | None:
 
 
 def _without_sign(data: bytes) -> Encoded:
-    lines = data.split(b"\n")
-    high = [line for line in lines if not line.isascii()]
-    others: list[bytes] = []
-    alike: list[bytes] = []
-    for line in high:
-        (alike if _is_utf_8(line) else others).append(line)
-    guessed = guess(b"\n".join(others)[:_SAMPLE])
-    several = any(_codec_of(line, guessed) != guessed for line in _some(others))
+    """Return a text that is not UTF-8 throughout; its lines are looked at one by one, and not all kept."""
+    high = 0  # lines with letters that are no ASCII, and of these …
+    others, others_kept = 0, _Spread()  # … those that are no UTF-8
+    sample = bytearray()
+    surely_utf_8 = False
+    for line in BytesIO(data):
+        if line.isascii():
+            continue
+        high += 1
+        if _is_utf_8(line):
+            surely_utf_8 = surely_utf_8 or _is_surely_utf_8(line)
+            continue
+        others += 1
+        others_kept.add(line)
+        if len(sample) < _SAMPLE:
+            sample += line
+    guessed = guess(bytes(sample[:_SAMPLE]))
+    several = any(_codec_of(line, guessed) != guessed for line in others_kept.lines)
     # Two Cyrillic letters may look like UTF-8 by chance.
-    whole = len(others) * 2 >= len(high) and not any(map(_is_surely_utf_8, alike))
+    whole = others * 2 >= high and not surely_utf_8
     if whole and not several:
         return Encoded(data, guessed, guessed)
-    return _line_by_line(lines, guessed, several=several, utf_8=not whole)
+    return _line_by_line(data, guessed, several=several, utf_8=not whole)
 
 
-def _line_by_line(lines: list[bytes], guessed: str, *, several: bool, utf_8: bool) -> Encoded:
+class _Spread:
+    """Lines from everywhere among those that were added, so many that looking at each takes no time."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self._every = 1
+        self._left_out = 0  # since the last one that was kept
+
+    def add(self, line: bytes) -> None:
+        self._left_out += 1
+        if self._left_out < self._every:
+            return
+        self._left_out = 0
+        self.lines.append(line)
+        if len(self.lines) >= 2 * _LOOKED_AT:
+            del self.lines[::2]
+            self._every *= 2
+
+
+def _line_by_line(data: bytes, guessed: str, *, several: bool, utf_8: bool) -> Encoded:
     """Return a text of lines in different encodings; `guessed` is that of most which are no UTF-8.
 
     `utf_8`: what can be read as UTF-8 is; `several`: the others are in more than one.
     """
-    changed, odd = [], dict[str, list[int]]()
-    for number, line in enumerate(lines, 1):
+    changed, counts, first = BytesIO(), Counter[str](), dict[str, list[int]]()
+    for number, line in enumerate(BytesIO(data), 1):
         if line.isascii() or (utf_8 and _is_utf_8(line)):
-            changed.append(line)
+            changed.write(line)
             continue
         codec = _codec_of(line, guessed) if several else guessed
-        odd.setdefault(codec, []).append(number)
-        changed.append(line.decode(codec, "replace").encode())
-    if not utf_8:  # then the others are those that are told
-        odd.pop(guessed, None)
-    said = "; ".join(f"line {_listed(numbers)} in {codec}" for codec, numbers in odd.items())
+        counts[codec] += 1
+        if counts[codec] <= _ODD_LINES_TOLD:
+            first.setdefault(codec, []).append(number)
+        changed.write(line.decode(codec, "replace").encode())
+    # Without UTF-8 the others are those that are told.
+    odd = [codec for codec in first if utf_8 or codec != guessed]
+    said = "; ".join(f"line {_listed(first[codec], counts[codec])} in {codec}" for codec in odd)
     usual = "UTF-8" if utf_8 else guessed
     remark = f"the file is {usual}, but for {said}: read as such, look at the names there" if said else ""
     names = ["utf-8"] * utf_8 + [guessed] + [codec for codec in odd if codec != guessed]
-    return Encoded(b"\n".join(changed), "utf-8-sig", " and ".join(names), remark)
+    return Encoded(changed.getvalue(), "utf-8-sig", " and ".join(names), remark)
 
 
-def _listed(numbers: list[int]) -> str:
-    more = f" and {len(numbers) - _ODD_LINES_TOLD} more" if len(numbers) > _ODD_LINES_TOLD else ""
-    return f"{', '.join(map(str, numbers[:_ODD_LINES_TOLD]))}{more}"
-
-
-def _some(lines: list[bytes]) -> list[bytes]:
-    """Return lines from everywhere among them, so many that looking at each takes no time."""
-    return lines[:: max(1, len(lines) // _LOOKED_AT)]
+def _listed(first: list[int], count: int) -> str:
+    more = f" and {count - len(first)} more" if count > len(first) else ""
+    return f"{', '.join(map(str, first))}{more}"
 
 
 def _codec_of(line: bytes, guessed: str) -> str:
