@@ -256,7 +256,7 @@ def test_what_segments_ask_is_in_memory_before_they_do(
     stage.receipt(one, Kind.OPENED)
     stage.passes("1m")
     pieces = list(asked.to_memory(office))
-    assert len(pieces) == 9, "events; deeds; the control group; how people react, and runs of the cascade"
+    assert len(pieces) == 10, "events; deeds; the control group; messages; reactions and runs of the cascade"
     for piece in pieces:
         piece()
     read: list[str] = []

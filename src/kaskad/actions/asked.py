@@ -69,7 +69,7 @@ def to_memory(office: Office) -> Iterator[Callable[[], object]]:
     """Yield what brings into memory what segments ask of people and of cascades, and as what the runs of
     those changed last are counted: nothing where columns are not wanted or not made, or people are few."""
     from kaskad.actions import control
-    from kaskad.store import deed_columns, run_columns, segment_columns
+    from kaskad.store import deed_columns, run_columns, segment_columns, touch_columns
 
     with office.read() as tx:
         if not is_wanted(office, tx) or any(
@@ -90,6 +90,7 @@ def to_memory(office: Office) -> Iterator[Callable[[], object]]:
     for deeds in list(asked_for)[:SEVERAL]:
         yield partial(_bring, office, partial(deed_columns.bring, asked=deeds))
     yield partial(control.show, office)
+    yield partial(_bring, office, touch_columns.bring)
     for row in latest:
         yield partial(_bring_reactions, office, row.slug)
         yield partial(_bring, office, partial(run_columns.bring, cascade_id=row.id))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -31,6 +31,7 @@ STANDING = "standing"  # the word on the shelf for what is so of contacts in the
 _ROOM = 150  # bytes that a deed takes in memory, about
 LONG_AGO = -(2**61)  # before any deed
 
+T = TypeVar("T")
 Asked: TypeAlias = tuple[str, str, str]  # a cascade or `any`, the word, FIRST or LAST
 _Codes: TypeAlias = Callable[
     [Any], Any
@@ -207,6 +208,16 @@ class _Told(Struct, frozen=True, dict=True):
     @cached_property
     def latest(self) -> int:
         return int(self.at.max(initial=LONG_AGO))
+
+
+def read(
+    tx: Transaction, word: str, cascade_id: int, decode: Callable[[bytes], T], blocks: Sequence[int]
+) -> Iterator[tuple[int, T]]:  # fmt: skip
+    """Yield what is kept of some blocks under a word of one cascade, or of none (0)."""
+    for start in range(0, len(blocks), TOGETHER):
+        some = blocks[start : start + TOGETHER]
+        for block, data in tx.among("deed_columns_of", some, word=word, cascade_id=cascade_id):
+            yield block, decode(data)
 
 
 def _read(

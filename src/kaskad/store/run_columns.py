@@ -144,7 +144,14 @@ def counted(tx: Transaction, cascade_id: int, people: Sequence[int]) -> Counted:
 def bring(tx: Transaction, cascade_id: int) -> None:
     """Bring into memory as what everybody's runs through a cascade are counted."""
     _taken(tx, run_blocks.generations(tx), cascade_id)
+    _worth(tx, cascade_id)
     _counted_anew(tx, cascade_id, run_blocks.anew(tx, deed_columns.MOST) or {})
+
+
+def _worth(tx: Transaction, cascade_id: int) -> dict[int, _Packed]:
+    """Return by block the runs that were worth something."""
+    read = partial(deed_columns.read, tx, WORTH, cascade_id, _decode)
+    return tx.shelf.take((WORTH, cascade_id), run_blocks.generations(tx), read)
 
 
 def _taken(tx: Transaction, made: Mapping[int, int], cascade_id: int) -> dict[int, _Packed]:
@@ -191,10 +198,10 @@ def brought(tx: Transaction, cascade_id: int) -> Counted | None:
     if anew is None:
         return None
     together, rest = _Together(), np.array(list(anew), np.int64)
-    for block, data in tx.all("deed_columns", word=WORTH, cascade_id=cascade_id):
+    for block, packed in _worth(tx, cascade_id).items():
         wanted = np.ones(BLOCK, np.bool_)
         wanted[rest[rest // BLOCK == block] - block * BLOCK] = False
-        together.add(_decode(data), block, wanted)
+        together.add(packed, block, wanted)
     together.add_rows([row for row in _counted_anew(tx, cascade_id, anew) if row[_VALUE]])
     return together.whole()
 

@@ -21,7 +21,7 @@ class Sized(Protocol):
 T = TypeVar("T", bound=Sized)
 Read = Callable[[Sequence[int]], Iterable[tuple[int, T]]]  # what blocks come to; some to nothing
 
-MOST = 64 * 2**20  # bytes: of a million people and runs a report of a segment asks for thirty million
+MOST = 96 * 2**20  # bytes: of a million people and runs all that figures ask for takes some 65 million
 MANY = 40_000  # under one name
 
 

@@ -7,11 +7,13 @@ its account's service tells.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import msgspec
 import numpy as np
 from msgspec import Struct
 
+from kaskad.store import deed_columns, run_blocks
 from kaskad.store.db import Transaction
 from kaskad.store.packed import Packed, pack, unpack
 from kaskad.store.segment_blocks import BLOCK
@@ -41,6 +43,10 @@ class _Touches(Struct, frozen=True, array_like=True):
     codes: Packed
     first: int
 
+    @property
+    def nbytes(self) -> int:
+        return sum(len(data) for _, data in (self.contacts, self.gaps, self.codes))
+
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Touches).decode
@@ -68,12 +74,23 @@ def touches(tx: Transaction, people: Integers, since: int, counts: Callable[[Tou
     """
     kinds: dict[Touch, int] = {}
     found: list[Integers] = [np.zeros((3, 0), np.int64)]
-    for block, data in sorted(tx.all("deed_columns", word=TOUCHED, cascade_id=0)):
+    for block, kept in sorted(_kept(tx).items()):
         own = people[slice(*np.searchsorted(people, [block * BLOCK, (block + 1) * BLOCK]))]
         if len(own):
-            found.append(_chosen(_decode(data), own - block * BLOCK, block, since, counts, kinds))
+            found.append(_chosen(kept, own - block * BLOCK, block, since, counts, kinds))
     contacts, at, codes = np.concatenate(found, axis=1)
     return Touches(list(kinds), contacts, at, codes)
+
+
+def bring(tx: Transaction) -> None:
+    """Bring all messages into memory."""
+    _kept(tx)
+
+
+def _kept(tx: Transaction) -> dict[int, _Touches]:
+    """Return the messages by block."""
+    read = partial(deed_columns.read, tx, TOUCHED, 0, _decode)
+    return tx.shelf.take(TOUCHED, run_blocks.generations(tx), read)
 
 
 def _chosen(
