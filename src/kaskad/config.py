@@ -38,6 +38,8 @@ class Settings(Struct, frozen=True):
     secret_key: str = ""  # encrypts accounts' secrets and signs tokens; at least 32 characters
     api_key: str = ""  # the bearer key of /api/v1/events; empty: the API is closed
     proxies: str = "127.0.0.1"  # addresses whose X-Forwarded-For is believed, separated by commas
+    request_seconds: str = "30"  # in which a request comes whole; a long one has a second more for 20 KB
+    unread_mb: str = "64"  # of memory for requests that have not come whole; more are answered 503
     private_webhooks: str = "no"  # hosts and networks inside that outgoing webhooks may lead to; yes: all
     resolver: str = ""  # name servers that mail domains are looked up at; empty: the system's; off: nowhere
     antivirus: str = ""  # command that gets a file on its standard input and ends with 1 for a bad one
@@ -192,6 +194,12 @@ def _check_proxies(value: str) -> str:
     return ""
 
 
+def _check_amount(value: str) -> str:
+    whole, _, part = value.partition(".")
+    right = whole.isascii() and whole.isdigit() and len(whole) < 7 and (not part or part.isdigit())
+    return "" if right and float(value) > 0 else f"{value!r} must be a number above 0"
+
+
 def _check_inside(value: str) -> str:
     try:
         read_inside(value)
@@ -225,6 +233,8 @@ CHECKS: dict[str, Callable[[str], str]] = {
     "secret_key": _check_secret_key,
     "api_key": _check_api_key,
     "proxies": _check_proxies,
+    "request_seconds": _check_amount,
+    "unread_mb": _check_amount,
     "private_webhooks": _check_inside,
     "resolver": _check_resolver,
     "antivirus": lambda value: "",

@@ -13,6 +13,7 @@ from kaskad.domain.errors import Conflict
 from kaskad.log import get_logger
 from kaskad.web.door import door_of
 from kaskad.web.porter.porter import Porter
+from kaskad.web.room import room_of
 
 log = get_logger(__name__)
 
@@ -26,19 +27,20 @@ KEEP_ALIVE_S = (
 class Server:
     """Listens from `start` on until `stop`; on `listener` where the caller has one already.
 
-    `porter` takes the connections of webhooks, where they come in numbers.
+    `porter` takes the connections of webhooks, where they come in numbers. What comes to the paths of
+    `long` the application does not keep in memory.
     """
 
     def __init__(
         self, app: ASGIApp, settings: Settings, listener: socket.socket | None = None,
-        porter: Porter | None = None,
+        porter: Porter | None = None, long: frozenset[bytes] = frozenset(),
     ) -> None:  # fmt: skip
         self._settings, self._porter = settings, porter
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
                 loop="auto",
-                http="httptools" if porter is None else door_of(porter),
+                http=door_of(porter, room_of(settings), long),
                 ws="none",
                 lifespan="off",
                 interface="asgi3",

@@ -165,7 +165,7 @@ def _answer_requests(
     real_time: bool,
 ) -> Front:  # fmt: skip
     """Answer API, pages and webhooks until the stack ends; return what answers."""
-    from kaskad.web.app import build_app, short_host
+    from kaskad.web.app import LONG, build_app, short_host
     from kaskad.web.porter.porter import WORKS, Porter
     from kaskad.web.server import Server
 
@@ -175,7 +175,7 @@ def _answer_requests(
     porter = None
     if WORKS and real_time:
         porter = Porter(ingest, engine.world, app.hooks, settings, short_host(settings))
-    server = Server(app, settings, listener, porter)
+    server = Server(app, settings, listener, porter, frozenset(map(str.encode, LONG)))
     stack.callback(server.stop)
     stack.callback(app.close)
     server.start()

@@ -19,6 +19,8 @@ class Setup(Struct, frozen=True, tag=True):
     base_url: str
     log_level: str
     log_style: str
+    patience_s: float  # for a request that has not come whole, …
+    most: int  # … and bytes for all of them
 
 
 class Known(Struct, frozen=True, tag=True):

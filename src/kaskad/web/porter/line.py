@@ -15,6 +15,7 @@ from typing import Protocol, cast
 from msgspec import Struct
 
 from kaskad.web.answers import LIMIT
+from kaskad.web.room import FULL, LINGER_S, Room
 
 MAX_HEAD = 64 * 1024
 MOST_AHEAD = 256 * 1024  # bytes of further requests, while one waits for its commit
@@ -62,6 +63,7 @@ class Taker(Protocol):
 
     lines: set[Line]
     closing: bool
+    room: Room
 
     def take(self, line: Line, head: Head, body: bytes) -> bool:
         """Take a webhook, to answer it later; False: the line goes back."""
@@ -83,8 +85,10 @@ class Line(asyncio.Protocol):
         self._start = 0  # of that body
         self._request = b""  # that waits for its commit
         self._keeps = True
-        self._full = self._paused = False
+        self._full = self._paused = self._refused = False
         self.since = taker.now_s()  # of the last thing that happened
+        self.held = 0  # bytes of a request that is not whole; …
+        self.began = 0.0  # … when the first of them came
 
     @property
     def busy(self) -> bool:
@@ -98,14 +102,26 @@ class Line(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._taker.lines.discard(self)
+        self._taker.room.leave(self.held)
+        self.held = 0
+
+    def refuse(self, answer: bytes) -> None:
+        """Answer a request that is not waited for any longer, and close."""
+        self._taker.room.leave(self.held)
+        self.held, self._refused, self._data = 0, True, b""
+        self.transport.write(answer)
+        asyncio.get_running_loop().call_later(LINGER_S, self.transport.close)
 
     def begin(self) -> None:
         """Take what came with the connection; more may have come since, behind it."""
         if not self._request and not self.transport.is_closing():
             self._go_on()
+            self._count()
 
     def data_received(self, data: bytes) -> None:
         self.since = self._taker.now_s()
+        if self._refused:
+            return
         if self._data:
             self._data += data  # in place, where it is a long body's
         else:
@@ -116,6 +132,7 @@ class Line(asyncio.Protocol):
                 self.transport.pause_reading()
         else:
             self._go_on()
+            self._count()
 
     def pause_writing(self) -> None:
         self._full = True
@@ -146,6 +163,18 @@ class Line(asyncio.Protocol):
         if not self.transport.is_closing():
             data, self._request = self._request + bytes(self._data), b""
             self._taker.give_back(self, data)
+
+    def _count(self) -> None:
+        """Count what has come of a request that is not whole."""
+        size = 0 if self._request or self.transport.is_closing() else len(self._data)
+        if size and not self.held:
+            self.began = self.since
+        if size > self.held and not self._taker.room.take(self.held, size - self.held):
+            self.refuse(FULL)
+            return
+        if size < self.held:
+            self._taker.room.leave(self.held - size)
+        self.held = size
 
     def _go_on(self) -> None:
         """Take the next webhook, once it is whole."""

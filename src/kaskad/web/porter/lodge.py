@@ -26,6 +26,7 @@ from kaskad.providers.base import NOTHING, Account, Provider
 from kaskad.web.answers import answer_of
 from kaskad.web.porter.frames import Back, Ended, Known, Ready, Said, Setup, Stop, Taken, Told, Whole
 from kaskad.web.porter.line import Head, Line
+from kaskad.web.room import LATE, Room
 
 WAIT_S = 20.0  # for a commit, after which the server answers
 IDLE_S = 75.0  # longer than a proxy in front keeps an idle connection, so that it never meets a closed one
@@ -52,6 +53,7 @@ class Lodge:
         self._waiting: dict[int, list[tuple[Line, tuple[str, bytes]]]] = {}
         self._making: set[asyncio.Task[object]] = set()
         self.lines: set[Line] = set()
+        self.room = Room(setup.patience_s, setup.most)
         self.closing = False
         self.now_s = self._loop.time
         self._loop.add_reader(door.fileno(), self._open_door)
@@ -171,6 +173,8 @@ class Lodge:
                 line.give_back()
             elif not line.busy and now - line.since > IDLE_S:
                 line.transport.close()
+            elif line.held and self.room.left_s(line.began, line.held, now) <= 0:
+                line.refuse(LATE)
         self._loop.call_later(SWEEP_S, self._sweep)
 
 

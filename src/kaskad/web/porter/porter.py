@@ -31,6 +31,7 @@ from kaskad.providers import base, provider
 from kaskad.providers.base import Account, Provider
 from kaskad.web.hooks import Hooks, read_hook
 from kaskad.web.porter.frames import Back, Ended, Known, Ready, Said, Setup, Stop, Taken, Told, Whole
+from kaskad.web.room import MB
 
 log = get_logger(__name__)
 
@@ -54,7 +55,12 @@ class Porter:
     ) -> None:
         self._intake, self._world, self._hooks = intake, world, hooks
         self.setup = Setup(
-            world.signer.keys, settings.base_url.rstrip("/"), settings.log_level, settings.log_style
+            world.signer.keys,
+            settings.base_url.rstrip("/"),
+            settings.log_level,
+            settings.log_style,
+            float(settings.request_seconds),
+            int(float(settings.unread_mb) * MB),
         )
         self._short_host = short_host
         self._lodge: _Lodge | None = None
