@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -164,6 +164,17 @@ class _MessageFacts:
                 touched.add((a.contact_id, a.run_id))
             if bit & ~PLAIN:
                 self._tell(a, row, known | bit, plain=bit == 1 << a.kind)
+        self._fold(rows, masks)
+        spoil_addresses(self._tx, self._spoiled, self._now)
+        doubt_addresses(self._tx, self._doubted, self._now)
+        close_addresses(self._tx, self._world, self._closed, self._now)
+        soften_addresses(self._tx, self._softened, self._now)
+        if self._policed:
+            self._count_policed()
+        self._forget()
+
+    def _fold(self, rows: Mapping[MessageKey, Row], masks: Mapping[MessageKey, int]) -> None:
+        """Note what messages are by their masks now, and what they cost."""
         costs, reasons = self._costs, self._reasons
         amounts: list[Amount] = []
         for key in masks.keys() | costs.keys():
@@ -180,13 +191,6 @@ class _MessageFacts:
             self._changes.folded.append((*key, mask, state, cost, reasons.get(key)))
         if amounts:
             note(self._tx, self._changes, amounts)
-        spoil_addresses(self._tx, self._spoiled, self._now)
-        doubt_addresses(self._tx, self._doubted, self._now)
-        close_addresses(self._tx, self._world, self._closed, self._now)
-        soften_addresses(self._tx, self._softened, self._now)
-        if self._policed:
-            self._count_policed()
-        self._forget()
 
     def _forget(self) -> None:
         """Leave nothing of these messages for what is told of others in the same tick: it is written."""
