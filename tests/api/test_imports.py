@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from kaskad.actions import import_job, imports
 from kaskad.config import Settings
+from kaskad.domain.errors import Full
 from kaskad.store import book, crowd
 from kaskad.web.api.imports import _whole
 from kaskad.web.service import serving
@@ -180,6 +181,25 @@ def test_an_import_whose_server_stopped_is_told_as_interrupted(tmp_path, monkeyp
     with serving(settings, "the tests") as service:
         told = imports.show(service.office, found.id)
         assert told.state == "interrupted" and "send the same file again" in told.problem
+
+
+def test_an_import_whose_end_could_not_be_kept_goes_on_when_it_is_sent_again(tmp_path, monkeypatch):
+    """As where the disk is full: nobody is at it, and its server runs on."""
+    settings = Settings(database=f"sqlite:{tmp_path / 'kaskad.db'}", listen="127.0.0.1:0")
+
+    def full(*_):
+        raise Full("No room left.")
+
+    with serving(settings, "the tests") as service:
+        with monkeypatch.context() as room:
+            room.setattr(import_job.Job, "_go", full)
+            room.setattr(import_job.import_store, "end", full)
+            found = imports.start(service.office, b"id\n1\n", imports.Wishes("people.csv"), 1.0)
+        assert imports.show(service.office, found.id).state == "running"
+        service.office.write(lambda tx: tx.script("UPDATE imports SET beat_at = beat_at - 61000"))
+        assert imports.show(service.office, found.id).state == "interrupted"
+        again = imports.start(service.office, b"id\n1\n", imports.Wishes("people.csv"), 10.0)
+        assert (again.id, again.state, again.made) == (found.id, "done", 1)
 
 
 def test_the_columns_are_what_the_caller_says_and_rejected_rows_come_back_as_csv(api):

@@ -96,7 +96,7 @@ def start(
     if mine:
         file.told_at(office.now() if wishes.dry_run else first_told(office.engine, data))
         job = Job(office, found, file, wishes.list_name, at_end)
-        threading.Thread(target=job.run, name=f"import {found.id}", daemon=True).start()
+        threading.Thread(target=job.run, name=_thread_of(found), daemon=True).start()
     return _awaited(office, found.id, wait_s)
 
 
@@ -183,13 +183,24 @@ def _awaited(office: Office, import_id: int, wait_s: float) -> Import:
 
 def _judged(office: Office, found: Import) -> Import:
     """Return an import with what its process cannot say of itself: that it has ended."""
-    stranger = found.owner != _owner(office)
-    gone = stranger and (not office.engine.world.shared or wall_ms() - found.beat_at > _SILENT_MS)
+    silent = wall_ms() - found.beat_at > _SILENT_MS
+    if found.owner == _owner(office):  # its end could not be kept, as on a full disk
+        gone = silent and not _is_at_work(found)
+    else:
+        gone = silent or not office.engine.world.shared
     if found.state != RUNNING or not gone:
         return found
     if found.cancelled:
         return structs.replace(found, state=CANCELLED, problem="Cancelled, and then the server stopped.")
     return structs.replace(found, state=INTERRUPTED, problem=_AGAIN)
+
+
+def _thread_of(found: Import) -> str:
+    return f"import {found.id} of {found.owner}"
+
+
+def _is_at_work(found: Import) -> bool:
+    return any(thread.name == _thread_of(found) for thread in threading.enumerate())
 
 
 def _agreed(wishes: Wishes) -> Agreed:
