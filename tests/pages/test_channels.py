@@ -5,6 +5,7 @@ import re
 from playwright.sync_api import expect
 
 from kaskad.actions import accounts
+from kaskad.store import alarms
 from support.shop import taking
 
 NAMED = """cascade: named
@@ -125,3 +126,29 @@ def test_secrets_stay_unless_they_are_written_anew(site, monkeypatch):
         assert "Remove" not in client.get("/channels/accounts/email").text
         assert client.get("/channels/providers").status_code == 403
     assert site.times_ms("viewer", "/channels", 20)[10] < 100  # others use this machine too: not the slowest
+
+
+def test_channels_show_what_another_process_sees_of_an_account(site, monkeypatch):
+    """A worker sends, and the process that answers pages does not: only alarms tell it how accounts do."""
+    office = site.service.office
+    monkeypatch.setattr(office.engine.world, "shared", True)
+    for kind, told, why in (
+        ("account_silent", "takes nothing", ""),
+        ("account_down", '"dot bad"></span> does not answer', ""),
+        ("account_trouble", "in trouble", "No such server"),
+    ):
+        number = office.write(
+            lambda tx, kind=kind, why=why: alarms.begin(tx, kind, "email", why, office.now())
+        )
+        with site.client("viewer") as client:
+            for path in ("/channels", "/channels/accounts/email"):
+                page = client.get(path).text
+                assert told in page and why in page, path
+        office.write(lambda tx, number=number: alarms.end(tx, number, office.now()))
+    number = office.write(lambda tx: alarms.begin(tx, "engine", "", "The disk is full.", office.now()))
+    with site.client("viewer") as client:
+        assert "The disk is full." in client.get("/channels").text
+    office.write(lambda tx: alarms.end(tx, number, office.now()))
+    with site.client("viewer") as client:
+        page = client.get("/channels").text
+    assert "takes nothing" not in page and "The disk is full." not in page

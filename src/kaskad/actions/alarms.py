@@ -50,7 +50,7 @@ FAILED = 3  # attempts: for so long, some minutes, a subscriber may be away
 
 def alarms(office: Office) -> list[Alarm]:
     """Return what is wrong now, also with other processes, the worst first; nothing where all is well."""
-    return _in_order([*seen_here(office), *_of_others(office)])
+    return _in_order([*seen_here(office), *of_others(office)])
 
 
 def seen_here(office: Office) -> list[Alarm]:
@@ -83,7 +83,8 @@ def lately_seen(office: Office, row: AlarmRow) -> bool:
     return office.engine.world.shared and row.kind in OF_PROCESS and row.seen_at + UNSEEN_MS > office.now()
 
 
-def _of_others(office: Office) -> Iterator[Alarm]:
+def of_others(office: Office) -> Iterator[Alarm]:
+    """Yield what is wrong with other processes only, such as a worker's accounts."""
     with office.read() as tx:
         standing = alarm_store.standing(tx) if office.engine.world.shared else []
     yield from (Alarm(row.kind, row.name, row.detail) for row in standing if lately_seen(office, row))

@@ -11,8 +11,9 @@ from fastapi import APIRouter, Form, Request, Response, UploadFile
 from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
 
-from kaskad.actions import accounts, prices, status
+from kaskad.actions import accounts, alarms, prices, status
 from kaskad.actions.accounts import Shown
+from kaskad.actions.alarms import Alarm
 from kaskad.actions.office import Office
 from kaskad.actions.price_file import amount_text
 from kaskad.actions.prices import Listed
@@ -37,6 +38,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Reader = Annotated[Visitor, needs("accounts:read")]
 Writer = Annotated[Visitor, needs("accounts:write")]
 Text = Annotated[str, Form()]
+_STATES = {"account_down": "down", "account_silent": "silent", "account_trouble": "trouble"}  # by alarm
 PRICES = 200  # rows of a price list on the page; all are in the file
 
 PLACES = {  # how an address of the channel is written
@@ -53,7 +55,7 @@ class Row(Struct, frozen=True):
 
     shown: Shown
     title: str  # of its provider
-    state: str  # up, probing, down, held, paused, trouble
+    state: str  # up, probing, down, silent, held, paused, trouble
     place: str  # first, backup, shares
     share: float  # of the contacts among those of its channel and priority
     price: str
@@ -68,7 +70,10 @@ def channels(office: InOffice, request: Request, seen: Reader) -> Response:
     look = look_of(request, seen)
     shows = shown(office, request, look, "accounts")
     sent = figures_of(request).status.get("", lambda: status.status(office)).by_account
-    rows, problem = _rows(look, accounts.listing(office), sent), office.engine.problem()
+    elsewhere = list(alarms.of_others(office))
+    rows = _rows(look, accounts.listing(office), sent, elsewhere)
+    stopped = [each.detail for each in elsewhere if each.kind == "engine"]
+    problem = office.engine.problem() or "".join(stopped)
     return render(request, look, "channels.html", seen=seen, shows=shows, rows=rows, engine=problem)
 
 
@@ -178,7 +183,7 @@ def _page(
     look = look_of(request, seen)
     shows = shown(office, request, look, "accounts")
     sent = figures_of(request).status.get("", lambda: status.status(office)).by_account
-    rows = _rows(look, accounts.listing(office), sent)
+    rows = _rows(look, accounts.listing(office), sent, list(alarms.of_others(office)))
     row = next((each for each in rows if each.shown.account.name == name), None)
     if row is None:
         accounts.get(office, name)  # says that there is none
@@ -212,12 +217,19 @@ def _listed(office: Office, name: str) -> Listed | None:
         return None
 
 
-def _rows(look: Look, shown: list[Shown], sent: Mapping[int, int]) -> list[Row]:
-    """Return accounts as the list shows them."""
-    return [_row(look, each, shown, sent.get(each.account.id, 0)) for each in shown]
+def _rows(
+    look: Look, shown: list[Shown], sent: Mapping[int, int], elsewhere: list[Alarm]
+) -> list[Row]:  # fmt: skip
+    """Return accounts as the list shows them; what other processes see of them counts too."""
+    seen = {each.name: each for each in elsewhere if each.kind in _STATES}
+    return [
+        _row(look, each, shown, sent.get(each.account.id, 0), seen.get(each.account.name)) for each in shown
+    ]
 
 
-def _row(look: Look, shown: Shown, everything: list[Shown], sent: int) -> Row:
+def _row(
+    look: Look, shown: Shown, everything: list[Shown], sent: int, elsewhere: Alarm | None
+) -> Row:  # fmt: skip
     account = shown.account
     rivals = [each.account for each in everything
               if each.account.channel is account.channel and each.account.enabled]  # fmt: skip
@@ -226,10 +238,10 @@ def _row(look: Look, shown: Shown, everything: list[Shown], sent: int) -> Row:
     place = "backup" if account.priority > best else "shares" if len(equals) > 1 else "first"
     provider = PROVIDERS.get(account.provider)
     return Row(
-        shown, title_of(look, provider) if provider else account.provider, _state(shown),
+        shown, title_of(look, provider) if provider else account.provider, _state(shown, elsewhere),
         place if len(rivals) > 1 and account.enabled else "",
         account.weight / max(1, sum(each.weight for each in equals)), _price(look, shown),
-        _limits(shown, provider), sent, _why(look, shown),
+        _limits(shown, provider), sent, _why(look, shown, elsewhere),
     )  # fmt: skip
 
 
@@ -238,21 +250,25 @@ def title_of(look: Look, provider: Provider) -> str:
     return look._(provider.title) if provider.own else provider.title
 
 
-def _state(shown: Shown) -> str:
+def _state(shown: Shown, elsewhere: Alarm | None) -> str:
     if not shown.account.enabled:
         return "paused"
     if shown.doing.breaker in ("open", "probing", "held"):
         return {"open": "down", "probing": "probing", "held": "held"}[shown.doing.breaker]
-    return "trouble" if shown.doing.trouble else "up"
+    if elsewhere is not None:
+        return _STATES[elsewhere.kind]
+    return "silent" if shown.doing.silent else "trouble" if shown.doing.trouble else "up"
 
 
-def _why(look: Look, shown: Shown) -> str:
+def _why(look: Look, shown: Shown, elsewhere: Alarm | None) -> str:
     """Return in words why an account does not do well, or why it last failed; "" where nothing is known."""
     last = shown.doing.last_failure
     if shown.doing.held is not None:
         return look.told(shown.doing.held.why)
     if shown.doing.trouble:
         return look.told(shown.doing.trouble)
+    if elsewhere is not None and elsewhere.kind == "account_trouble":
+        return look.told(elsewhere.detail)
     if last is None:
         return ""
     reason = look.word("reason", last.reason.value)

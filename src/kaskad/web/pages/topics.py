@@ -10,7 +10,18 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from kaskad.actions import accounts, cascades, imports, launches, migrations, runs, tasks, threads, timeline
+from kaskad.actions import (
+    accounts,
+    alarms,
+    cascades,
+    imports,
+    launches,
+    migrations,
+    runs,
+    tasks,
+    threads,
+    timeline,
+)
 from kaskad.actions.office import Office
 from kaskad.domain.errors import NotFound
 from kaskad.domain.ids import read_import, read_launch, read_task
@@ -112,11 +123,12 @@ def _thread(seen: Sight, who: str) -> Told:
 
 def _accounts(seen: Sight, _: str) -> Told:
     """Tell how each account does."""
-    return {
+    told: dict[str, object] = {
         each.account.name: [each.account.enabled, each.doing.breaker, each.doing.queued, each.doing.failed,
-                            each.doing.trouble]
+                            each.doing.trouble, each.doing.silent]
         for each in accounts.listing(seen.office)
     }  # fmt: skip
+    return told | {" elsewhere": [[each.kind, each.name] for each in alarms.of_others(seen.office)]}
 
 
 def _contact(seen: Sight, who: str) -> Told:
