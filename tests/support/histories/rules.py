@@ -7,8 +7,8 @@ from collections import Counter
 from kaskad.actions import reports
 from kaskad.domain.decide import Enter, settle
 from kaskad.domain.ledger import held_of
-from kaskad.domain.run import NOTHING
-from kaskad.domain.terms import MessageClass, Phase
+from kaskad.domain.run import NOTHING, state_of
+from kaskad.domain.terms import MessageClass, MessageState, Phase
 from kaskad.engine.parcel import Parcel
 from kaskad.store import runs as run_store
 from support import one_count
@@ -33,6 +33,10 @@ NONE = {
         "SELECT f.* FROM facts f JOIN runs r ON r.contact_id = f.contact_id AND r.id = f.run_id"
         " WHERE f.kind = 32 AND f.step = -1 AND r.outcome IS NULL AND r.holdout = 0",
 }  # fmt: skip
+UNSENT = {
+    state.code
+    for state in (MessageState.CREATED, MessageState.QUEUED, MessageState.SKIPPED, MessageState.CANCELLED)
+}
 OVER = {
     "a run never ends": "SELECT contact_id, id, phase, step, wake_at FROM runs WHERE outcome IS NULL",
     "a message is under way for ever": "SELECT contact_id, run_id, step, state FROM messages WHERE state < 3",
@@ -47,6 +51,8 @@ def check(life: Life) -> None:
     check_once(life, {life.key(one) for one in new})
     none_of(life, NONE)
     check_budgets(life)
+    check_folded(life)
+    check_places(life)
     check_decided(life)
 
 
@@ -105,6 +111,22 @@ def check_decided(life: Life) -> None:
             stands = run.outcome, run.step, phase, wake_at
             follows = settled.outcome, settled.step, settled.phase, settled.wake_at
         assert stands == follows, f"{key} stands at {stands}, and {settled.reason!r} takes it to {follows}"
+
+
+def check_folded(life: Life) -> None:
+    """A message that has left is in the state that its facts add up to, in whatever order they came."""
+    for *key, state, mask in life.rows("SELECT contact_id, run_id, step, state, mask FROM messages"):
+        if state not in UNSENT:
+            assert state == state_of(mask).code, f"{key} is in state {state}, its facts are {mask:b}"
+
+
+def check_places(life: Life) -> None:
+    """An account's places are held by messages without an answer, and by no others."""
+    for stage in life.stages:
+        asked = Counter(parcel.account_id for of, parcel, _ in life.unanswered if of is stage)
+        for number, limits in stage.world.traffic.limits.items():
+            places = 0 if number == life.desk else limits.in_flight
+            assert places <= asked[number], f"{number} has {places} places taken, {asked[number]} unanswered"
 
 
 def check_budgets(life: Life) -> None:
