@@ -91,10 +91,11 @@ def test_a_process_that_dies_with_an_answer_outstanding_leaves_one_unknown(eithe
     assert stage.states(ann) == {"sms": "unknown"} and stage.sent(ann) == ["sms"]
 
 
-def test_with_an_idempotency_key_the_same_message_is_repeated_under_it(either):
+@pytest.mark.parametrize("on_fail", ["next", "retry"])
+def test_with_an_idempotency_key_the_same_message_is_repeated_under_it(either, on_fail):
     stage = Stage(either, account_each=IDEMPOTENT)
     stage.answer = lambda parcel: None
-    ann = begun(stage)
+    ann = begun(stage, TEXT.replace("wait: 2h}", f"wait: 2h, on_fail: {on_fail}}}", 1))
     stage.restart()
     stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
     stage.passes("2m")
@@ -250,14 +251,16 @@ def test_a_result_that_comes_twice_counts_once(db):
 RETRY = TEXT.replace("wait: 2h}", "wait: 1d, on_fail: retry}", 1)
 
 
-def test_a_failure_reported_later_is_tried_again_as_another_attempt_of_the_same_message(either):
+def test_a_failure_reported_later_is_tried_again_under_a_key_of_its_own(either):
+    """A service that knows the key would answer as before, and send nothing."""
     stage = Stage(either)
     ann = begun(stage, RETRY)
     stage.receipt(ann, Kind.FAILED, event="f1")
     assert stage.states(ann) == {"sms": "created"}
     stage.passes("2m")
     assert stage.sent(ann) == ["sms", "sms"] and stage.states(ann) == {"sms": "sent"}
-    assert len({p.outgoing.key for p in stage.parcels}) == 1 and [p.attempt for p in stage.parcels] == [1, 2]
+    assert len({p.outgoing.key for p in stage.parcels}) == 2 and [p.attempt for p in stage.parcels] == [1, 2]
+    assert len({p.outgoing.reference for p in stage.parcels}) == 1
 
 
 def test_a_failure_told_again_after_the_next_attempt_says_nothing_of_that_one(either):

@@ -122,7 +122,10 @@ class Page:
         self._short_links = short_links  # (contact, run, step, link, code, expiry), for the caller to keep
         self._step, self._channel, self._now = send.step, _CHANNELS[send.channel], now
         self._class = version.cascade.message_class
-        self._keys = version.cascade.steps[send.step].keys
+        step = version.cascade.steps[send.step]
+        self._keys = step.keys
+        # What failed after it was taken goes again, and a service that knows its key would not send it.
+        self._again = self._channel is Channel.ROBOT_CALL or step.on_fail == "retry"
         self._by_name = send.by_name
         self._texts = world.accounts.approved.get(send.account_id, {}) if send.by_name else {}
         self._status_url = world.accounts.status_urls[send.account_id]
@@ -135,7 +138,7 @@ class Page:
     ) -> tuple[Outgoing, str, int]:  # fmt: skip
         """Return the message for one person, its body to keep and its price; raises RenderError.
 
-        Its links live from `due_at`, the same for each attempt: providers refuse another text under one key.
+        Its links live from `due_at`, the same for all attempts under one key: providers refuse another text.
         """
         contact_id, run_id, step = run.contact_id, run.id, self._step
         compiled = self._compiled
@@ -157,7 +160,7 @@ class Page:
         leaves = links.unsubscribe() if links is not None and self._base_url else ""
         reference = self._reference(contact_id, run_id)
         key = f"{contact_id}:{run_id}:{step}"
-        if self._channel is Channel.ROBOT_CALL:  # a call that is made again is another one to the service
+        if self._again:
             key = f"{key}:{due_at}"
         outgoing = Outgoing(
             reference, key, self._channel,

@@ -150,7 +150,8 @@ class Outgoing(Struct, frozen=True, gc=False, omit_defaults=True):
     """One message as the engine hands it over: rendered, addressed, signed.
 
     `reference` is an opaque signed text that names contact, run and step and comes back in receipts;
-    `key` is the idempotency key of the message, the same for each attempt; `at` the instant of this attempt.
+    `key` is the idempotency key, the same for each attempt until one is taken and reported as failed; `at`
+    the instant of this attempt.
     """
 
     reference: str
