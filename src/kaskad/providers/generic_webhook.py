@@ -1,13 +1,6 @@
 """Our own contract: any service that takes a signed POST can carry any channel.
 
-We POST JSON (`Posted` below) with `Idempotency-Key`, `X-Cascade-Id`, `X-Cascade-Timestamp` (unix seconds)
-and `X-Cascade-Signature: v1=<hex>`, where hex = HMAC-SHA256(secret, "v1:" + timestamp + ":" + body).
-2xx means taken, and may carry `{"id": …, "status": "queued", "cost": {"amount": "1.44", "currency": "RUB"}}`;
-a refusal may carry `{"error_class": …, "code": …, "detail": …}`.
-
-Back come webhooks under the same signature, one event or an array:
-`{"id", "name", "reference" or "message_id", "occurred_at", "final", "machine", "error_class", "code",
-"detail", "cost", "text", "key"}`, or with `"channel"` and `"recipient"` for what belongs to no message.
+What is POSTed, how it is signed, and what comes back stands in docs/gateway.md, with a gateway in Python.
 """
 
 from __future__ import annotations
@@ -61,12 +54,12 @@ EVENTS: dict[str, Kind | None] = {  # providers/README.md, 2: every name; None c
     "machine_detected": Kind.MACHINE_ANSWERED,
     "keypress": Kind.KEYPRESS,
 }
-MACHINE = {  # what a `machine: true` makes of an event; other events keep their kind
-    Kind.OPENED: Kind.MACHINE_OPENED,
-    Kind.CLICKED: Kind.MACHINE_CLICKED,
-    Kind.ANSWERED: Kind.MACHINE_ANSWERED,
-    Kind.READ: None,
-    Kind.REPLIED: None,
+MACHINE: dict[str, Kind | None] = {  # what a `machine: true` makes of an event; other events keep their kind
+    "opened": Kind.MACHINE_OPENED,
+    "clicked": Kind.MACHINE_CLICKED,
+    "answered": Kind.MACHINE_ANSWERED,
+    "read": None,
+    "replied": None,
 }
 ERRORS = {  # providers/README.md, 4
     "permanent_recipient": Reason.INVALID_ADDRESS,
@@ -93,7 +86,7 @@ class GenericWebhook(Provider):
         Setting("old_secret", secret=True, required=False, help="Still believed and sent during a change"),
     )
     connect = (
-        "Write a receiver of your own: it gets a signed POST for each message, and answers 2xx.",
+        "Write [a gateway of your own](../gateway.md): it gets a signed POST for each message, answers 2xx.",
         "Choose a secret of at least 16 characters, and give it to both sides.",
         "Let it POST what happened to the message, signed in the same way, to `https://…/hooks/<account>`.",
     )
@@ -249,7 +242,7 @@ def _event(event: dict[str, Any], account: Account) -> Receipt | Inbound:
     if kind is Kind.SOFT_BOUNCED and event.get("final") is True:
         kind = Kind.BOUNCED
     if kind is not None and event.get("machine") is True:
-        kind = MACHINE.get(kind, kind)
+        kind = MACHINE.get(name, kind)
     reference, provider_id = _text(event.get("reference")), _text(event.get("message_id"))
     at, raw = _instant(event.get("occurred_at")), encode(event)
     recipient = _text(event.get("recipient"))
