@@ -111,6 +111,15 @@ def inbound(life: Life) -> InboundIn:
     return InboundIn(Channel.SMS, address, Kind.REPLIED, f"in{life.next_number()}", life.now(), text)
 
 
+def hear(life: Life, word: InboundIn) -> None:
+    """Note what is wanted by who has written."""
+    (who,) = [one for one in life.people if life.address(one) == word.address]
+    if word.text == "START":
+        life.agrees_again(who)
+    elif word.text == "стоп":
+        life.takes_no_advertising(who, [Channel.SMS])
+
+
 @often(14)
 def something_is_told(life: Life) -> None:
     life.tells(life.some_stage(), events=[told(life)])
@@ -137,6 +146,8 @@ def much_comes_at_once(life: Life) -> None:
     life.tells(to, arrivals=found, events=events, inbound=words)
     life.works()
     refuse_advertising(life, found)
+    for word in words:
+        hear(life, word)
 
 
 @often(2)
@@ -158,11 +169,7 @@ def all_is_told_again(life: Life) -> None:
 def a_person_writes(life: Life) -> None:
     word = inbound(life)
     life.tells(life.some_stage(), inbound=[word])
-    (who,) = [one for one in life.people if life.address(one) == word.address]
-    if word.text == "START":
-        life.agrees_again(who)
-    elif word.text == "стоп":
-        life.takes_no_advertising(who, [Channel.SMS])
+    hear(life, word)
     life.works()
 
 
