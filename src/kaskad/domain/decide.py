@@ -87,7 +87,7 @@ def enter(
         again = send is not None and (send.step, send.channel, send.account_id) == (
             current.step, current.channel, current.account_id,
         )  # fmt: skip
-        return decision if again else lost(version, current, hold_ends_at(version, run, passages), now)
+        return decision if again else lost(version, current, hold_ends_at(version, run, passages))
     if (send is not None and send.step == run.step) or any(skip[0] == run.step for skip in decision.skips):
         return decision
     taken_back = current.state == _CREATED and not passes(decision, run.step)
@@ -222,15 +222,15 @@ def _failed(version: Version, run: Run, passage: Passage, now: int) -> Decision 
 def _unanswered(version: Version, run: Run, passage: Passage, held_until: int, now: int) -> Decision:
     """The submit guard ran out: repeat under the same key where that is safe, else never again (E6)."""
     if not passage.retriable:
-        return lost(version, passage, held_until, now)
+        return lost(version, passage, held_until)
     wake_at = now + clocks.patience_ms(version, run.step)
     return _live(Phase.QUEUED, run.step, wake_at, run.due_at, "repeated under its key", repeat=run.step)
 
 
-def lost(version: Version, passage: Passage, held_until: int, now: int) -> Decision:
+def lost(version: Version, passage: Passage, held_until: int) -> Decision:
     """Return that nobody will know what became of the message: its step's clock carries the run on."""
     rule = version.rules[passage.step, passage.channel]
-    wake_at = max(clocks.deadline(rule, passage, version.policy.zone), held_until, now)
+    wake_at = max(clocks.deadline(rule, passage, version.policy.zone), held_until)
     return _live(_WAITING, passage.step, wake_at, wake_at, "answer lost", doubt=passage.step)
 
 
@@ -245,7 +245,7 @@ def _queued(version: Version, run: Run, passage: Passage, held_until: int, now: 
     if run.wake_at is not None and now < run.wake_at:
         return _keep(run, run.wake_at, "queued")
     if doubtful:
-        return lost(version, passage, held_until, now)
+        return lost(version, passage, held_until)
     return Enter(run.step, run.due_at, "queued too long")
 
 
