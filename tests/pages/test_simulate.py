@@ -1,7 +1,10 @@
 """A cascade is played from its page, watched until it is over; what is wrong is told at its field."""
 
 import re
+from threading import Event
 from time import monotonic, sleep
+
+from kaskad.web.pages import simulate
 
 FILE = """world:
   fails: {letter: 5%}
@@ -72,6 +75,34 @@ def test_a_step_of_no_known_price_is_told_as_such_and_not_as_one_that_costs_noth
     assert "нет цены" in page.locator("#came").locator("..").inner_text()
     eyes.shoot("simulate without a price")
     assert eyes.axe() == [] and not eyes.overflows()
+
+
+def test_a_page_that_is_written_while_the_simulation_ends_looks_again(site, monkeypatch):
+    written, play, page = Event(), simulate.play_apart, simulate._page
+
+    def play_later(*arguments):
+        assert written.wait(60)
+        return play(*arguments)
+
+    def page_before(*arguments, job=None, **more):
+        answer = page(*arguments, job=job, **more)
+        if job is not None:
+            written.set()
+            until = monotonic() + 60
+            while job.told is None and monotonic() < until:
+                sleep(0.05)
+        return answer
+
+    monkeypatch.setattr(simulate, "play_apart", play_later)
+    with site.client("owner") as client:
+        there = "/cascades/news/simulate?lang=en"
+        token = re.search(r'name="csrf" value="([^"]+)', client.get(there).text)[1]
+        told = {"csrf": token, "people": "20", "seed": "2", "start": "", "whom": "typical", "file": ""}
+        place = client.post(there, data=told, follow_redirects=False).headers["location"]
+        monkeypatch.setattr(simulate, "_page", page_before)
+        assert client.get(place).headers.get("refresh") == "1"
+        monkeypatch.undo()
+        _played(client, place)
 
 
 def _played(client, place):

@@ -75,7 +75,7 @@ CHANNELS = {channel.value: channel for channel in Channel}
 
 
 class GenericWebhook(Provider):
-    """A signed POST to an address of yours, and signed events back; for any channel."""
+    """A signed POST to [a gateway of your own](../gateway.md), and signed events back; for any channel."""
 
     name = "generic_webhook"
     title = "Webhook"
@@ -86,7 +86,7 @@ class GenericWebhook(Provider):
         Setting("old_secret", secret=True, required=False, help="Still believed and sent during a change"),
     )
     connect = (
-        "Write [a gateway of your own](../gateway.md): it gets a signed POST for each message, answers 2xx.",
+        "Write a receiver of your own: it gets a signed POST for each message, and answers 2xx.",
         "Choose a secret of at least 16 characters, and give it to both sides.",
         "Let it POST what happened to the message, signed in the same way, to `https://…/hooks/<account>`.",
     )

@@ -89,8 +89,9 @@ def show(office: InOffice, request: Request, seen: Reader, slug: Slug, job: str 
         return _page(office, request, seen, slug, USUAL)
     if found.error is not None:
         return _page(office, request, seen, slug, found.asked, problems=_problems(request, seen, found.error))
+    under_way = found.told is None  # asked first, as it may end while the page is written
     answer = _page(office, request, seen, slug, found.asked, job=found)
-    if found.told is None:
+    if under_way:
         answer.headers["Refresh"] = "1"
     return answer
 
