@@ -19,9 +19,7 @@ ASKED = "segments_asked"  # when somebody last asked about people, or prepared t
 DAY_MS = 86_400_000
 IN_USE_MS = 30 * DAY_MS
 LARGE = 8  # blocks of contacts; of fewer the tables tell in some ten milliseconds
-SEVERAL = (
-    8  # events and deeds that segments ask about, and cascades, of which columns are brought into memory
-)
+SEVERAL = 8  # events and deeds that segments ask about, and cascades, that are brought into memory
 MANY_ROWS = 16_000  # of an import: whoever brings in so many will ask about them
 
 
