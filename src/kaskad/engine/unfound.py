@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kaskad.domain.policy import HOUR
 from kaskad.domain.terms import Kind
 from kaskad.engine.limits import DEAD
 
-HOUR_MS = 3_600_000  # so long after the last one, the next begins a row of its own
 REACHED = frozenset(
     kind.value
     for kind in (
@@ -46,7 +46,7 @@ class Unfound:
     def believes(self, account_id: int, now: int) -> bool:
         """Count an address that is said not to exist; return whether that is to be believed."""
         many, at = self._note(account_id)
-        many = 1 if many > 0 and now - at > HOUR_MS else many + 1
+        many = 1 if many > 0 and now - at > HOUR else many + 1  # so late, it begins a row of its own
         self._rows[account_id] = (many, now)
         return many <= DEAD
 
