@@ -128,3 +128,17 @@ def test_what_is_not_kept_in_memory_needs_no_room(at):
         time.sleep(0.2)
         line.sendall(b"a" * 300_000)
         assert status_of_kept(line) == 404
+
+
+@pytest.mark.parametrize("between", [b"\r\nX-More: ", b""], ids=["many headers", "one header"])
+def test_what_follows_a_body_needs_room_also_where_the_body_needs_none(at, between):
+    with line_to(at) as line:
+        line.settimeout(5)
+        line.sendall(b"POST /long HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        line.sendall(b"1\r\na\r\n0\r\nX-More: ")
+        assert status_of_kept(line) == 404
+        with suppress(ConnectionError):
+            for _ in range(1_500):
+                line.sendall(b"a" * 1_000 + between)
+            while line.recv(65_536):
+                pass  # until it is closed

@@ -37,6 +37,7 @@ class Door(HttpToolsProtocol):
     late: asyncio.TimerHandle | None = None  # … when that has lasted too long
     refused = False
     came = held = 0  # bytes of it, and how many of them count
+    body = 0  # bytes of a body in what has just come
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]  # as its own says
@@ -55,6 +56,7 @@ class Door(HttpToolsProtocol):
         if data.startswith(_BEGINNING) and self._is_between() and self._hand_over(data):
             self.transport.close()  # our end of it
             return
+        self.body = 0
         super().data_received(data)
         if self.within and not self.transport.is_closing():
             self._hold(len(data))
@@ -70,6 +72,10 @@ class Door(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self.headed = True
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self.body += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self.within = False
@@ -105,7 +111,7 @@ class Door(HttpToolsProtocol):
             self._await()
         self.came += size
         if self.headed and self.url.partition(b"?")[0] in self.spared:
-            return
+            size -= self.body  # headers may follow it, which the parser keeps
         if self.room.take(self.held, size):
             self.held += size
         else:
