@@ -8,13 +8,15 @@ from collections.abc import Iterator
 import pytest
 
 from kaskad.actions import erasure
+from kaskad.actions.columns import Keeper
 from kaskad.actions.office import Office
+from kaskad.domain.condition import parse
 from kaskad.domain.errors import Conflict, NotFound, Unavailable
 from kaskad.domain.terms import Channel, Kind
 from kaskad.engine import forgetting
 from kaskad.engine.errands import Errands
 from kaskad.engine.forgetting import Forgetting
-from kaskad.store import contacts, erasures, searches, suppressions
+from kaskad.store import contacts, erasures, searches, segment_base, segments, suppressions
 from kaskad.store.db import Database
 from kaskad.store.marks import Marks
 from support.faults import until
@@ -109,6 +111,23 @@ def test_scenario_25_nothing_of_an_erased_person_is_left_in_any_table(office):
     assert erasure.listing(office, address="other@example.org", after=0, limit=9) == []
     with pytest.raises(NotFound):
         erasure.erase(office, f"con_{person}", "again")
+
+
+def test_what_columns_said_of_an_erased_person_goes_from_memory_too(office):
+    stage, office = office
+    marked(stage)
+    list(segment_base.making(stage.db, 1))
+
+    def in_memory():
+        with stage.db.read() as tx:
+            return "marked person" in repr(tx.shelf._kept).lower()
+
+    with stage.db.read() as tx:
+        assert segments.count(tx, parse("contact.name == 'Marked Person'"), stage.clock.now()) == 1
+    assert in_memory()
+    erasure.erase(office, MAIL, "ann's key")
+    Keeper(office).round()
+    assert not in_memory()
 
 
 def test_scenario_25_whoever_comes_again_with_the_address_stays_suppressed(office):

@@ -54,3 +54,15 @@ def test_what_was_asked_for_longest_ago_goes_when_there_is_no_room() -> None:
     for _ in range(2):
         assert len(shelf.take("large", {13: 1}, blocks)[13]) == 13
     assert blocks.read[4:] == [13, 13]
+
+
+def test_what_is_of_another_generation_can_be_dropped_before_anybody_asks_for_it() -> None:
+    shelf, blocks = Shelf(), _Blocks()
+    shelf.take(("column", "name"), {4: 1, 5: 1}, blocks)
+    shelf.take(("deeds", "sent"), {4: 1}, blocks)
+    shelf.drop_gone("column", {4: 2, 5: 1})
+    shelf.take(("column", "name"), {5: 1}, blocks)
+    shelf.take(("deeds", "sent"), {4: 1}, blocks)
+    assert blocks.read == [4, 5, 4]
+    shelf.take(("column", "name"), {4: 1}, blocks)
+    assert blocks.read == [4, 5, 4, 4]

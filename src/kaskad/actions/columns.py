@@ -11,6 +11,7 @@ from kaskad.actions.asked import drop, is_wanted, refresh, standings
 from kaskad.actions.office import Office
 from kaskad.domain.errors import KaskadError
 from kaskad.log import get_logger
+from kaskad.store import segment_blocks
 
 log = get_logger(__name__)
 
@@ -86,8 +87,9 @@ class Keeper:
                 self._learn_at[name] = now + _HOUR_MS
 
     def _keep(self) -> bool:
-        """Make or drop columns, a block at a time; return whether any was."""
+        """Make or drop columns, a block at a time; return whether any was. What is gone leaves the memory."""
         with self._office.read() as tx:
+            segment_blocks.drop_gone(tx)
             told = standings(tx)
             wanted = is_wanted(self._office, tx)
         if wanted and any(each.blocks > _FEW and each.stale for each in told):

@@ -13,6 +13,7 @@ from msgspec import Struct
 from kaskad.store.db import Database, Transaction
 
 BLOCK = 8192  # contacts, also in the migration
+COLUMN = "column"  # the word on the shelf for what segments ask about
 
 # Making anew is worth it when so many of those who are made have been changed since, or this share of them.
 _MANY, _SHARE = 1_000, 0.01
@@ -43,6 +44,11 @@ def generations(tx: Transaction) -> dict[int, Generation]:
     of nobody in `segment_touched` is what would be read again, as long as both are the same."""
     rows = tx.all("segment_blocks")
     return {block: (generation, at) for block, at, generation in rows if at is not None}
+
+
+def drop_gone(tx: Transaction) -> None:
+    """Keep no column in memory that was made anew or dropped since: somebody in it may have been erased."""
+    tx.shelf.drop_gone(COLUMN, generations(tx))
 
 
 class Changed(Struct, frozen=True):

@@ -21,7 +21,7 @@ from kaskad.domain.condition_values import amount_of
 from kaskad.domain.consent import ConsentRow
 from kaskad.domain.scope import contact_scope
 from kaskad.store.db import Row, Transaction
-from kaskad.store.segment_blocks import Generation, generations
+from kaskad.store.segment_blocks import COLUMN, Generation, generations
 from kaskad.store.segments import consent_of
 
 Integers: TypeAlias = NDArray[np.int64]
@@ -34,7 +34,6 @@ Columns: TypeAlias = dict[tuple[str, str, str], bytes]  # by these
 _BEGINS = frozenset("+-.0123456789iInN")  # of numbers as texts, infinite ones too
 TOGETHER = 16  # blocks of which a column is read at once: some MiB
 ROOM = 16 * 2**20  # bytes of a column of all blocks, to be kept in memory
-COLUMN = "column"  # the word on the shelf for what segments ask about
 EXACT = 2**53  # beyond it floats are no longer all whole numbers
 
 # What any property that is a number looks like, also as a text; most events have none, and are not decoded.

@@ -24,10 +24,16 @@ Read = Callable[[Sequence[int]], Iterable[tuple[int, T]]]  # what blocks come to
 MOST = 96 * 2**20  # bytes: of a million people and runs all that figures ask for takes some 65 million
 MANY = 40_000  # under one name
 
+Blocks = dict[int, tuple[Hashable, Sized | None]]  # by block its generation, and what it comes to
+
 
 class _Kept(Struct, frozen=True):
-    blocks: dict[int, tuple[Hashable, Sized | None]]  # by block its generation, and what it comes to
+    blocks: Blocks
     nbytes: int
+
+
+def _size(blocks: Blocks) -> int:
+    return sum(each.nbytes for _, each in blocks.values() if each is not None)
 
 
 class Shelf:
@@ -52,10 +58,18 @@ class Shelf:
             if len(known) + len(missing) > MANY:
                 known = {block: known[block] for block in made if block in known}
             known = known | {block: (made[block], anew.get(block)) for block in missing}
-            kept = _Kept(known, sum(each.nbytes for _, each in known.values() if each is not None))
+            kept = _Kept(known, _size(known))
         self._put(name, kept)
         found = ((block, known[block][1]) for block in made)
         return {block: cast(T, each) for block, each in found if each is not None}
+
+    def drop_gone(self, word: str, made: Mapping[int, Hashable]) -> None:
+        """Keep under names that begin with a word only what is of these generations."""
+        with self._lock:
+            for name, kept in self._kept.items():
+                if isinstance(name, tuple) and name[0] == word:
+                    stays = {block: own for block, own in kept.blocks.items() if made.get(block) == own[0]}
+                    self._kept[name] = _Kept(stays, _size(stays))
 
     def _put(self, name: Hashable, kept: _Kept) -> None:
         with self._lock:
