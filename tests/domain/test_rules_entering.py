@@ -293,6 +293,18 @@ def test_after_a_short_pause_the_step_goes_out_and_after_a_long_one_it_is_too_la
         assert len(play.sent) == sent and play.run.state != RunState.PAUSED.code
 
 
+def test_what_wakes_a_paused_run_early_does_not_move_when_it_looks_again():
+    play = Play(HEAD + TWO)
+    play.paused = True
+    looks_at = play.passes("10h").run.wake_at
+    play.happens(Kind.DELIVERED)
+    assert play.oversleeps("20m").run.wake_at == looks_at
+    play.now -= 21 * MINUTE  # the clock was set back
+    assert play.oversleeps("0s").run.wake_at == looks_at
+    play.hold({1: False}).paused = False
+    assert play.oversleeps("0s").run.wake_at == looks_at and play.passes("2h").sent == [Channel.EMAIL]
+
+
 def test_a_goal_ends_a_paused_run():
     play = Play(HEAD + TWO)
     play.paused = True

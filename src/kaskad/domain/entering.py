@@ -24,7 +24,7 @@ _OPEN = (MessageState.CREATED.code, MessageState.QUEUED.code)
 _UNSENT = (MessageState.SKIPPED.code, MessageState.CANCELLED.code, MessageState.CREATED.code,
            MessageState.QUEUED.code)  # fmt: skip
 _ROBOT = Channel.ROBOT_CALL.code
-_PENDING, _ACTIVE = RunState.PENDING.code, RunState.ACTIVE.code
+_PENDING, _ACTIVE, _PAUSED = RunState.PENDING.code, RunState.ACTIVE.code, RunState.PAUSED.code
 _SUBMITTED = Phase.SUBMITTED
 _PAUSE_LOOK_MS = HOUR
 _PUNCTUAL_MS = MINUTE  # no later than this is on time for an anchored step
@@ -68,12 +68,10 @@ def enter(
         if isinstance(found, When):
             return _wait(run, number, found, reason, skips)
         if answers.paused:
-            return Decision(RunState.PAUSED.code, Phase.ENTER, number, now + _PAUSE_LOOK_MS,
-                            due_at or now, "paused", skips=tuple(skips))  # fmt: skip
+            return _rest(run, number, due_at or now, "paused", skips, now)
         if version.held and number in version.held and isinstance(found, Send):
             if not version.held[number]:
-                return Decision(RunState.PAUSED.code, Phase.ENTER, number, now + _PAUSE_LOOK_MS,
-                                due_at or now, "step paused", skips=tuple(skips))  # fmt: skip
+                return _rest(run, number, due_at or now, "step paused", skips, now)
             found = number, found.channel, SkipReason.STEP_PAUSED, ""
         if isinstance(found, Send):
             return Decision(_ACTIVE, _SUBMITTED, number, None, due_at or now, reason,
@@ -107,6 +105,13 @@ def _wait(run: Run, number: int, when: When, reason: str, skips: list[Skip]) -> 
     state = _PENDING if run.state == _PENDING and not skips else _ACTIVE
     return Decision(state, Phase.ENTER, number, when.at, when.due_at, reason,
                     skips=tuple(skips), detail=str(when.why))  # fmt: skip
+
+
+def _rest(run: Run, number: int, due_at: int, reason: str, skips: list[Skip], now: int) -> Decision:
+    """Return that the run looks again later, as what it wants is paused; no later for being woken early."""
+    rests = run.state == _PAUSED and run.step == number and run.wake_at is not None and run.wake_at > now
+    wake_at = run.wake_at if rests else now + _PAUSE_LOOK_MS
+    return Decision(_PAUSED, Phase.ENTER, number, wake_at, due_at, reason, skips=tuple(skips))
 
 
 def _exhausted(version: Version, run: Run, passages: Passages, skips: list[Skip]) -> Decision:
