@@ -124,6 +124,15 @@ def test_each_step_is_told_with_its_instant(db):
     assert reserved(stage, cascade) == 1300
 
 
+def test_what_waits_for_its_next_try_was_reserved_and_released(db):
+    stage, cascade = priced(db)
+    ann = stage.person("ann", [Channel.SMS])
+    stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.RATE_LIMITED)
+    stage.event(ann, "left")
+    assert stage.states(ann) == {"sms": "queued"} and reserved(stage, cascade) == 0
+    assert steps(stage, ann) == [("reserved", 1000), ("released", -1000)]
+
+
 def test_a_call_that_is_made_again_costs_what_all_its_calls_cost(either):
     stage, cascade = priced(either, text=CALLS)
     ann = stage.person("ann", [Channel.SMS], addresses={Channel.SMS: "+77010000001"})

@@ -82,7 +82,7 @@ def ledger(message: Sum, changes: Sequence[Amended]) -> list[Entry]:
             first = own[0].before if own else one.before
             found += _attempt(aside, first, own, own[0].at if own else one.at, None)
             aside, own = aside + one.before, []
-        elif one.kind is Change.RELEASED and message.submitted_at and one.at < message.submitted_at:
+        elif one.kind is Change.RELEASED and _is_earlier(message, one):
             found += [
                 Entry(one.at, "reserved", one.before, aside + one.before),
                 Entry(one.at, "released", -one.before, aside),
@@ -97,6 +97,11 @@ def ledger(message: Sum, changes: Sequence[Amended]) -> list[Entry]:
         found.append(Entry(message.submitted_at, "reserved", message.price, aside + message.price))
     more = _attempt(aside, first, own, message.sent_at, message.price)
     return found + more
+
+
+def _is_earlier(message: Sum, released: Amended) -> bool:
+    """Say whether that was of an attempt that another follows; until then the message has no price."""
+    return released.at < (message.submitted_at or 0) or not message.price
 
 
 def _attempt(
