@@ -191,18 +191,28 @@ def an_import_tells_of_people(life: Life) -> None:
     life.works()
 
 
+def left_carts(life: Life, first: int, second: int) -> None:
+    """One leaves a cart, and another one does once the first has been sent most of what follows."""
+    for who, cart_id, span in ((first, 1, "PT28H"), (second, 2, "1m")):
+        event = life.stage.told(who, "left", id=f"event-{life.next_number()}", cart_id=cart_id)
+        life.tells(life.some_stage(), events=[event])
+        life.passes(span)
+
+
 @often(1)
 def two_turn_out_to_be_one(life: Life) -> None:
     kept, old = life.draw.choice(life.people), life.draw.choice(life.people)
     if kept == old:
         return
+    if life.draw.random() < 0.5:  # the later of their two carts goes on, and passes over what was sent
+        left_carts(life, old, kept)
     life.works()
     try:
         life.office.write(lambda tx: merging.merge(tx, life.stage.world, kept, old, "test", life.now()))
     except Conflict:
         return
     life.becomes(old, kept)
-    life.works()
+    life.passes(life.draw.choice(SPANS))
 
 
 @often(1)

@@ -32,6 +32,8 @@ NONE = {
     "a run goes on after its goal":
         "SELECT f.* FROM facts f JOIN runs r ON r.contact_id = f.contact_id AND r.id = f.run_id"
         " WHERE f.kind = 32 AND f.step = -1 AND r.outcome IS NULL AND r.holdout = 0",
+    "a launch goes through its people in the order of their ids, and let somebody enter twice":
+        "SELECT id, enrolled, cursor FROM launches WHERE enrolled - enrolled_before > cursor",
 }  # fmt: skip
 UNSENT = {
     state.code
