@@ -192,9 +192,9 @@ def an_import_tells_of_people(life: Life) -> None:
 
 
 def left_carts(life: Life, first: int, second: int) -> None:
-    """One leaves a cart, and another one does once the first has been sent most of what follows."""
-    for who, cart_id, span in ((first, 1, "PT28H"), (second, 2, "1m")):
-        event = life.stage.told(who, "left", id=f"event-{life.next_number()}", cart_id=cart_id)
+    """One leaves a cart, and another one does the same once the first has been sent what follows."""
+    for who, span in ((first, "P3D"), (second, "1m")):
+        event = life.stage.told(who, "left", id=f"event-{life.next_number()}", cart_id=1)
         life.tells(life.some_stage(), events=[event])
         life.passes(span)
 
@@ -204,7 +204,7 @@ def two_turn_out_to_be_one(life: Life) -> None:
     kept, old = life.draw.choice(life.people), life.draw.choice(life.people)
     if kept == old:
         return
-    if life.draw.random() < 0.5:  # the later of their two carts goes on, and passes over what was sent
+    if life.draw.random() < 0.5:  # what the first was sent of their cart, the other passes over
         left_carts(life, old, kept)
     life.works()
     try:
