@@ -4,14 +4,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
 
 import pytest
 
+from kaskad.actions import asked
+from kaskad.actions.office import Office
+from kaskad.config import Settings
 from kaskad.web import ahead, app
 from kaskad.web.ahead import Ahead
 from kaskad.web.pages import shell
+from kaskad.web.service import serving
 from support.faults import until
 
 BELIEVED = """
@@ -93,6 +98,38 @@ def test_it_gives_way_and_loads_what_is_heavy_where_somebody_looks(monkeypatch: 
     until(lambda: steps.done[3:6] == ["kept"] * 3)
     assert steps.done[:3] == ["one", "two", "heavy"]
     part.stop()
+
+
+def test_what_figures_ask_of_memory_is_there_before_anybody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = _Steps(monkeypatch)
+    steps.busy = False
+    part = Ahead(steps.pieces(), lambda: True, lambda: [lambda: steps.done.append("kept")])
+    part.start()
+    until(lambda: steps.done == ["one", "two", "heavy", "kept"])
+    part.stop()
+
+
+def test_a_server_without_an_open_page_brings_it_where_people_were_asked_about_of_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(
+        database=f"sqlite:{tmp_path}/k.db", listen="127.0.0.1:0", resolver="off", secret_key="k" * 32
+    )
+    brought = Event()
+
+    def to_memory(_: Office) -> Iterator[ahead.Piece]:
+        yield brought.set
+
+    monkeypatch.setattr(asked, "to_memory", to_memory)
+    monkeypatch.setattr(ahead, "pieces", lambda _: iter(()))
+    monkeypatch.setattr(ahead, "HEAVY", ())
+    monkeypatch.setattr(ahead, "_LOOK_S", 0.01)
+    monkeypatch.setattr(ahead, "_BUSY", 100.0)
+    with serving(settings, "the tests", ahead=True) as service:
+        assert not brought.wait(0.3)
+        with service.office.read() as tx:
+            asked.note(service.office, tx)
+        assert brought.wait(20.0)
 
 
 def test_it_ends_while_it_waits_and_when_something_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ LATE = (
 # … and what takes 40 MiB, and is used where somebody looks at pages.
 HEAVY = ("scipy.optimize", "scipy.stats")
 _LOOK_S = 1.0  # between two looks at whether there is anything to do
-_AGAIN_S = 60.0  # between two looks at what is kept in memory while somebody looks at pages
+_AGAIN_S = 30.0  # between two looks at what is kept in memory while somebody looks at figures
 _BUSY = 0.5  # of one core, used by others: they come first
 _REST = 3  # times as long as a piece took, before the next
 
@@ -41,7 +41,7 @@ def pieces(routes: Iterator[Piece]) -> Iterator[Piece]:
 
 
 class Ahead:
-    """A thread that does it all once, what is heavy when `is_seen` says that somebody looks at pages.
+    """A thread that does it all once, what is heavy when `is_seen` says that somebody looks at figures.
 
     From then on `kept`, which yields what figures ask of memory, is done again and again.
     """
@@ -68,9 +68,10 @@ class Ahead:
         while not self._is_seen() and not self._ended.wait(_LOOK_S):
             pass
         self._do(partial(import_module, name) for name in HEAVY)
-        while not self._ended.wait(_AGAIN_S):
+        while not self._ended.is_set():
             if self._is_seen():
                 self._do(self._kept())
+            self._ended.wait(_AGAIN_S)
 
     def _do(self, todo: Iterable[Piece]) -> None:
         rest_s = _LOOK_S

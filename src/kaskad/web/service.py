@@ -187,7 +187,10 @@ def _look_ahead(stack: ExitStack, office: Office, front: Front) -> None:
     from kaskad.web.ahead import Ahead
     from kaskad.web.app import routes
 
-    part = Ahead(routes(), front.is_seen, partial(asked.to_memory, office))
+    def is_seen() -> bool:  # … or has been of late, so that a server begun anew need not be asked first
+        return front.is_seen() or asked.are_wanted(office)
+
+    part = Ahead(routes(), is_seen, partial(asked.to_memory, office))
     part.start()
     stack.callback(part.stop)
 
