@@ -6,7 +6,7 @@ import json
 import re
 import time
 from datetime import UTC, datetime, timedelta
-from threading import Event
+from threading import Event, Timer
 
 import pytest
 from python_calamine import CalamineWorkbook
@@ -409,6 +409,17 @@ def test_no_page_counts_while_it_is_asked_for(site, monkeypatch):
     with site.client("marketer") as client:
         assert "being counted" not in client.get("/settings/caps").text
         assert [client.get(path).status_code for path in pages] == [200] * len(pages)
+
+
+def test_what_waits_is_told_at_once_when_its_figures_are_there(site, monkeypatch):
+    monkeypatch.setattr(soon, "HELD_S", 60.0)
+    path, page = "/cascades/news/money?until=2031-02-04", {"HX-Request": "true", "X-Counting": "page"}
+    with site.client("marketer") as client, counting_held(monkeypatch) as there:
+        text = client.get(path).text
+        assert 'hx-trigger="load, ' in text, "it does not wait a while before it asks"
+        Timer(0.3, there.set).start()
+        told = client.get(path, headers=page)
+        assert (told.status_code, told.headers["hx-refresh"]) == (204, "true")
 
 
 def test_forecasts_name_the_figures_that_miss_on_one_side(site, monkeypatch):

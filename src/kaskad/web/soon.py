@@ -11,7 +11,8 @@ from kaskad.domain.errors import KaskadError
 from kaskad.domain.worded import worded
 
 T = TypeVar("T")
-SOON_S = 0.3  # from its beginning, so long is waited for: most reports on a million runs are there by then
+SOON_S = 0.25  # from its beginning, so long is waited for: with its frame a page is there in 0.3
+HELD_S = 0.25  # so long a page that waits already is held at a time, so that it goes on at once
 AT_ONCE = 2  # counted at the same time, fewer than a database has readers; the others wait for their turn
 WAITING = 32  # so many at most; more are refused
 KEPT_S = 10.0  # so long an answer that was not there soon waits for who asks again
@@ -22,9 +23,13 @@ ANEW = 3  # so often at most what stands on something that changes all the time 
 class BeingCounted(KaskadError):
     """It will be there for who asks again; `for_s` tells for how long it has been counted."""
 
-    def __init__(self, for_s: float) -> None:
+    def __init__(self, for_s: float, there: threading.Event) -> None:
         super().__init__("It is being counted: ask again in a moment.")
-        self.for_s = for_s
+        self.for_s, self._there = for_s, there
+
+    def comes(self) -> bool:
+        """Wait for it for a moment; return whether it is there."""
+        return self._there.wait(HELD_S)
 
 
 class Busy(KaskadError):
@@ -96,7 +101,7 @@ class Soon:
         if not job.done.wait(max(0.0, job.began + SOON_S - time.monotonic())):
             with self._lock:
                 job.promised.add(who)
-            raise BeingCounted(time.monotonic() - job.began)
+            raise BeingCounted(time.monotonic() - job.began, job.done)
         with self._lock:
             if who:  # else it is a page, which asks twice: for its part that waits, then whole
                 job.promised.discard(who)

@@ -142,7 +142,7 @@ class PageRoute(APIRoute):
         async def handler(request: Request) -> Response:
             read_names(request.scope)
             try:
-                response = await inner(request)
+                response = await _answered(inner, request)
             except BeingCounted as error:
                 return await run_in_threadpool(counting, request, error)
             except Unknown:
@@ -166,6 +166,18 @@ class PageRoute(APIRoute):
             return _whole_page()
 
         return handler
+
+
+async def _answered(inner: Callable[[Request], Coroutine[Any, Any, Response]], request: Request) -> Response:
+    """Answer; what waits for its figures already is held for a moment, and answered once they are there."""
+    try:
+        return await inner(request)
+    except BeingCounted as error:
+        if request.method != "GET" or COUNTING_HEADER not in request.headers:
+            raise
+        if not await run_in_threadpool(error.comes):
+            raise
+    return await inner(request)
 
 
 def _waits_whole(request: Request) -> bool:
