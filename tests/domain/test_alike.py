@@ -26,6 +26,7 @@ from kaskad.domain.policy import HOUR, Cap, Counted, PerClass, Policy, Window
 from kaskad.domain.run import NO_ANSWERS, PLAIN, Address, Answers
 from kaskad.domain.terms import Kind, MessageState, Phase
 from support.examples import tries
+from support.plain import HEAD
 from support.play import NOON, Play
 
 POLICIES = (
@@ -200,15 +201,9 @@ def test_a_shared_decision_is_that_of_each(cascade, make, history):
     live(make(cascade), history)  # compares at every decision
 
 
-CASCADE = """
-cascade: plain
-title: Plain
-class: service
-trigger: {event: joined}
-goal: {event: bought}
-steps:
-  - {id: letter, channel: whatsapp, text: Hello, wait: 2h}
-  - {id: sms, channel: sms, text: Hello, wait: 2h}
+CASCADE = f"""{HEAD}
+  - {{id: letter, channel: whatsapp, text: Hello, wait: 2h}}
+  - {{id: sms, channel: sms, text: Hello, wait: 2h}}
 """
 
 

@@ -14,6 +14,7 @@ from kaskad.providers.base import Receipt
 from kaskad.store import contacts
 from kaskad.store.contacts import Consent, Contact
 from support import one_count
+from support.plain import LETTER_AGAIN
 from support.stage import HASH_KEY, Stage, accepted, refused
 
 HEAD = """
@@ -461,16 +462,9 @@ def test_a_click_on_an_earlier_message_holds_the_next_step_too(db):
 
 def test_what_a_machine_did_with_a_failed_attempt_is_no_fact_of_the_next_when_told_again(either):
     stage = Stage(either)
-    stage.cascade("""
-cascade: again
-title: Again
-class: service
-trigger: {event: left}
-steps:
-  - {id: letter, channel: email, subject: s, text: t, wait: 2h, on_fail: retry}
-""")
+    stage.cascade(LETTER_AGAIN)
     ann = stage.person("ann")
-    stage.event(ann, "left")
+    stage.event(ann, "joined")
     stage.receipt(ann, Kind.MACHINE_OPENED, event="m")
     stage.receipt(ann, Kind.FAILED)
     before = stage.passages(ann)

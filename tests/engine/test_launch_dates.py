@@ -56,6 +56,14 @@ def goes_on(office: Office, stage: Stage, span: str) -> int:
     return len(stage.parcels)
 
 
+def of_two_hours(stage: Stage) -> dict[str, int]:
+    """Make somebody whose day begins ten hours before UTC's, and somebody whose begins five after it."""
+    return {
+        "east": stage.person("east", zone="Asia/Vladivostok"),
+        "west": stage.person("west", zone="America/New_York"),
+    }
+
+
 def state(office: Office, launch_id: int) -> str:
     return launches.find(office, "sale", launch_id).state
 
@@ -231,10 +239,7 @@ def test_a_pace_is_counted_anew_for_each_hour_of_a_launch(stage, office):
 @pytest.mark.parametrize("kept", ["east", "west"])
 def test_who_becomes_one_with_somebody_of_another_hour_enters_once(stage, office, kept):
     stage.cascade(CASCADE.replace("class: service", "class: service\nreentry: restart"))
-    people = {
-        "east": stage.person("east", zone="Asia/Vladivostok"),
-        "west": stage.person("west", zone="America/New_York"),
-    }
+    people = of_two_hours(stage)
     made = launch_dates.plan(office, "sale", Told(ALL, after(stage, 20), own_clock=True))
     assert goes_on(office, stage, "10h") == 1
     old = people["west" if kept == "east" else "east"]
@@ -247,10 +252,7 @@ def test_who_becomes_one_with_somebody_of_another_hour_enters_once(stage, office
 @pytest.mark.parametrize("kept", ["east", "west"])
 def test_who_became_one_with_somebody_else_enters_by_each_launch_of_a_version(stage, office, kept):
     stage.cascade(CASCADE.replace("class: service", "class: service\nreentry: restart"))
-    people = {
-        "east": stage.person("east", zone="Asia/Vladivostok"),
-        "west": stage.person("west", zone="America/New_York"),
-    }
+    people = of_two_hours(stage)
     made = launch_dates.plan(office, "sale", Told(ALL, after(stage, 20), own_clock=True))
     assert goes_on(office, stage, "7h") == 0 and state(office, made.id) == "running"
     launches.begin(office, "sale", ALL)

@@ -34,6 +34,7 @@ from kaskad.web.api.launches import ReportView
 from kaskad.web.api.measures import MeasuresView
 from support import one_count
 from support.one_count import Message, Run, levels, line, messages
+from support.plain import LETTER_AGAIN
 from support.stage import VAULT, Stage, accepted, refused
 
 CASCADE = """
@@ -450,22 +451,15 @@ def check_people(story: Story, told: reports.Told) -> None:
 
 def test_what_a_machine_did_with_a_failed_attempt_is_counted_for_no_other(either: Database) -> None:
     stage = Stage(either)
-    stage.cascade("""
-cascade: again
-title: Again
-class: service
-trigger: {event: left}
-steps:
-  - {id: letter, channel: email, subject: s, text: t, wait: 2h, on_fail: retry}
-""")
+    stage.cascade(LETTER_AGAIN)
     ann, bob = stage.person("ann"), stage.person("bob")
     for person in (ann, bob):
-        stage.event(person, "left")
+        stage.event(person, "joined")
     stage.receipt(ann, Kind.MACHINE_OPENED, Kind.FAILED)
     stage.passes("5m")
     stage.receipt(bob, Kind.MACHINE_OPENED)
-    made = messages(one_count.runs(either, "again"))
-    told = reports.report(Office(either, VAULT, stage.engine, stage.world.signer, ""), "again").report
+    made = messages(one_count.runs(either, "plain"))
+    told = reports.report(Office(either, VAULT, stage.engine, stage.world.signer, ""), "plain").report
     slow, (shown,) = line(made), told.lines
     assert slow["machine"] == slow["opened_raw"] == 1 and slow["sent"] == 2
     assert {name: getattr(shown, name) for name in COUNTS} == slow
