@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 from kaskad.domain.decide import goal_ends_at
 from kaskad.domain.entering import share
 from kaskad.domain.hours import add
+from kaskad.domain.policy import HOUR
 from kaskad.domain.run import Run
 from kaskad.domain.scope import condition_scope
 from kaskad.domain.terms import Kind, Outcome, Phase, RunState
@@ -28,7 +29,6 @@ from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
 _EPOCH_S = 1_735_689_600  # 2025-01-01: run ids are seconds since, so they fit four bytes and grow with time
-_HOUR_MS = 3_600_000
 
 
 class Request(Struct, frozen=True):
@@ -327,7 +327,7 @@ def next_entries(tx: Transaction, world: World, now: int) -> list[int]:
     of a paused cascade wait, and those of launches that rest.
     """
     return [
-        began_at + (-(-enrolled * _HOUR_MS // pace) if pace else 0)
+        began_at + (-(-enrolled * HOUR // pace) if pace else 0)
         for launch_id, version_id, _, _, pace, began_at, enrolled, _, opens_at in tx.all("running_launches")
         if (pace or opens_at is not None)
         and _open(world, version_id)
@@ -353,7 +353,7 @@ def broadcast(tx: Transaction, world: World, now: int) -> list[Request]:
         version = world.versions[version_id]
         room = world.options.enrol_limit - len(requests)
         if pace:
-            room = min(room, 1 + pace * (now - began_at) // _HOUR_MS - enrolled)
+            room = min(room, 1 + pace * (now - began_at) // HOUR - enrolled)
         if room <= 0:
             continue
         if list_id is None:
