@@ -378,7 +378,7 @@ def add_consents(tx: Transaction, consents: Iterable[tuple[int, Consent]]) -> No
 def add_first_consents(tx: Transaction, consents: Sequence[tuple[int, Sequence[Consent]]]) -> None:
     """Keep grants and withdrawals of contacts of whom there are none yet."""
     proofs = _proofs(tx, {each.proof for _, said in consents for each in said if each.proof is not None})
-    tx.changed_many(
+    tx.many(
         "put_first_consents",
         [
             _consent_row(contact_id, number, consent, proofs)

@@ -134,19 +134,20 @@ def _repeated(values: Sequence[str | Key]) -> set[str | Key]:
 def _put(
     tx: Transaction, ids: Sequence[int], strangers: Sequence[Told], never: set[Key], now: int
 ) -> None:  # fmt: skip
+    """Write who is new; on PostgreSQL what takes longest is sent last: what is asked waits for it."""
     both = list(zip(ids, strangers, strict=True))
-    tx.changed_many("put_new_contacts", [
+    tx.many("put_new_contacts", [
         (key, told.external_id, told.zone, told.language, told.country, int(told.tracking is not False),
          told.attributes, told.folded, now, *((contacts.TOLD, now) if told.zone else (None, None)))
         for key, told in both
     ])  # fmt: skip
     named = [(told.external_id, key) for key, told in both if told.external_id is not None]
-    tx.changed_many("put_external_ids", named)
+    tx.many("put_external_ids", named)
+    contacts.add_first_consents(tx, [(key, told.consents) for key, told in both if told.consents])
     places = [(key, code, value, 0) for key, told in both for code, value in told.addresses]
     if len(set(places)) < len(places):
         places = list(dict.fromkeys(places))
     if never:
         places = [(*place[:3], SUPPRESSED if place[1:3] in never else 0) for place in places]
-    tx.changed_many("put_new_addresses", places)
+    tx.many("put_new_addresses", places)
     mail_domains.note(tx, [value for _, code, value, _ in places if code == _EMAIL])
-    contacts.add_first_consents(tx, [(key, told.consents) for key, told in both if told.consents])
