@@ -142,7 +142,8 @@ class Job:
                 if waiting is not None:
                     self._end(*waiting)
                 waiting = None
-                self._placing.begin(stretch)
+                if not self._placing.begin(stretch):
+                    self._placing = None
             piece = self._file.take(self._size)
             if piece is None:
                 break

@@ -34,18 +34,21 @@ class Placing:
                 self._unplace(entries)
             self._give_back(placement.import_id)
 
-    def begin(self, stretch: Stretch) -> None:
-        """Put the addresses of a stretch into the book, after the people of the one before are written."""
+    def begin(self, stretch: Stretch) -> bool:
+        """Put the addresses of a stretch into the book, after the people of the one before are written.
+
+        Return False where there is no book.
+        """
         self._take_back()
         owner, count = self._owner, stretch.people
         if not count:
-            return
+            return True
         reserve = self._office.engine.write(
             lambda tx: book.reserve(tx, self._id, owner, count), synced=False
         )  # fmt: skip
         first = _result(reserve)
         if first is None:
-            return
+            return False
         self._stretch, self._first, self._came = stretch, first, bytearray(count)
         waiting: Future[None] | None = None
         for places in stretch.places():
@@ -55,6 +58,7 @@ class Placing:
                 _result(before)
         if waiting is not None:
             _result(waiting)
+        return True
 
     def numbers(self, which: Sequence[int]) -> list[int]:
         """Return the numbers that are kept for these people of the file; [] where there are none."""

@@ -25,6 +25,7 @@ from kaskad.domain.errors import (
 )
 from kaskad.engine import catalog
 from kaskad.engine.arrival import Arrival
+from kaskad.engine.aside import Aside
 from kaskad.engine.besides import MARK, marked
 from kaskad.engine.clock import follow_database
 from kaskad.engine.containment import Containment
@@ -79,6 +80,7 @@ class Engine:
         self._shared: Future[None] = Future()
         self._lock = threading.Lock()  # what is delivered and the future that it shares belong together
         self._writes: deque[tuple[Callable[[Transaction], Any], Future[Any], bool]] = deque()
+        self._aside = Aside(db)
         self._wake = threading.Event()
         self._stopping = False
         self._began_s = 0.0
@@ -124,6 +126,7 @@ class Engine:
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
+        self._aside.close()
         self._effects.catch_up()
         self._effects.ahead = False
         lost = self._effects.lost if self._problem is None else None  # what has not been told yet
@@ -149,16 +152,19 @@ class Engine:
     def write(self, change: Callable[[Transaction], T], *, synced: bool = True) -> Future[T]:
         """Run `change` in a transaction between two ticks; the future ends after its commit.
 
-        `synced` as in `Database.write`: without it the change can be made again after a loss of power.
+        `synced` as in `Database.write`: without it the change can be made again after a loss of power. On
+        PostgreSQL, where others write meanwhile anyway, it then waits for no tick, and none for it.
         """
         future: Future[T] = Future()
-        change = marked(change)
+        change, aside = marked(change), self.world.shared and not synced
         with self._lock:
             refusal = self._refusal()
-            if refusal is None:
+            if refusal is None and not aside:
                 self._writes.append((change, future, synced))
         if refusal is not None:
             return _failed(refusal)
+        if aside:
+            return self._aside.write(change)
         self._wake.set()
         return future
 
