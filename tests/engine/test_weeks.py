@@ -3,7 +3,8 @@
 import pytest
 
 from engine.test_guards import directly
-from kaskad.actions import cascades, hindsight, version_canaries, weeks
+from kaskad.actions import cascades, forecast, hindsight, version_canaries, weeks
+from kaskad.actions.audience import Audience
 from kaskad.actions.canaries import Wanted
 from kaskad.analytics import changed
 from kaskad.domain.terms import Channel, Kind
@@ -89,3 +90,18 @@ def test_a_week_is_held_against_what_was_told_of_as_many_as_came(either, monkeyp
     assert [one.version for one in hindsight.lately(office, "cart", 1)] == [3] == asked, "no others"
     every = hindsight.of_cascade(office, "cart")
     assert hindsight.lately(office, "cart", 9) == [one for one in every if one.figures]
+
+
+def test_steps_due_by_a_date_are_said_to_be_uncounted(stage, office):
+    """Who registers after the day before would be passed over as too late: that no forecast knows."""
+    plain = TEXT % "soon"
+    dated = plain.replace("wait: 1h", "wait: 1h, at: {before: trigger.starts_at, by: 24h}")
+    by_day = plain.replace("wait: 1h", "wait: 1h, at: {on: day 2}")
+    assert forecast.of_typical(office, "cart", plain).uncounted == ()
+    assert forecast.of_typical(office, "cart", dated).uncounted == ("dates",)
+    assert forecast.of_typical(office, "cart", by_day).uncounted == (), "a day after the entry comes for all"
+    everybody = Audience(everybody=True)
+    assert forecast.expect(office, "cart", dated, whom=everybody).uncounted == ("dates",)
+    stage.cascade(dated + "budget: {total: 10 KZT}\n")
+    weeks.go_on(office)
+    assert hindsight.of_cascade(office, "cart")[0].uncounted == ("budgets", "dates")

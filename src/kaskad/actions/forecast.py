@@ -104,7 +104,8 @@ class Expected(Struct, frozen=True):
     `coarse` names what was reckoned of far fewer groups of people than there are, as money may run out in
     many ways (`figures`, `without`): who gets a message of those that compete for it may be wrong by a tenth.
     `uncounted`: `budgets` there are, which are not counted for people who stand for others; `others`: money
-    is short, and reckoned as if nobody else spent it, all were in one zone, and messages took no time.
+    is short, and reckoned as if nobody else spent it, all were in one zone, and messages took no time;
+    `dates`: steps are due by some, and count as if they came too late for nobody.
     """
 
     audience: str
@@ -171,9 +172,16 @@ def of_people(
     making, is_whole = _Making(office, cascade, people, known, size), is_whole and people is not None
     found = making.made(what_if, budgets_of(office, cascade, making.asker, is_whole=is_whole))
     if not is_whole:
-        return structs.replace(found, uncounted=("budgets",) if budgeted(office, cascade) else ())
+        limits = ("budgets",) if budgeted(office, cascade) else ()
+        return structs.replace(found, uncounted=(*limits, *undated(cascade)))
     left = short_of(office, cascade, whole(making.wanted))
-    return structs.replace(found, budget_left=left, uncounted=uncounted(left, found.steps))
+    lacking = (*uncounted(left, found.steps), *undated(cascade))
+    return structs.replace(found, budget_left=left, uncounted=lacking)
+
+
+def undated(cascade: Cascade) -> tuple[str, ...]:
+    """Return whether steps are due by dates: whoever forecasts does not know those of the people."""
+    return ("dates",) if any(step.at is not None and step.at.path for step in cascade.steps) else ()
 
 
 def uncounted(left: Amounts, steps: Sequence[StepForecast]) -> tuple[str, ...]:

@@ -153,7 +153,8 @@ class ForecastView(View):
         Field(
             description="budgets: there are some, which are not counted as these people stand for others; "
             "others: money is short, and reckoned as if runs under way and other cascades spent nothing, all "
-            "were in the brand's time zone, and services took all messages at once."
+            "were in the brand's time zone, and services took all messages at once; dates: steps are due by "
+            "some, and it is not counted for whom they come too late, or at no permitted hour."
         ),
     ]
     without: Annotated[list[WithoutView], Field(description="The same with one step left out.")]
@@ -202,7 +203,9 @@ class HindsightView(View):
     figures: list[ComparedView]
     uncounted: Annotated[
         tuple[str, ...],
-        Field(description="What the forecast did not count: budgets, others; see `uncounted` of a forecast."),
+        Field(
+            description="What the forecast did not count: budgets, others, dates; see those of a forecast."
+        ),
     ]
 
     @classmethod
