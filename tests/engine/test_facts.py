@@ -104,6 +104,14 @@ def test_a_receipt_told_again_changes_nothing(either):
     assert (stage.run(ann), stage.passages(ann)) == before
 
 
+def test_a_message_that_was_read_stays_so_though_its_delivery_is_told_later(either):
+    stage = Stage(either)
+    ann = begun(stage)
+    stage.receipt(ann, Kind.READ)
+    stage.receipt(ann, Kind.DELIVERED, value='{"cost": 900}')  # the plain one is another way
+    assert stage.states(ann) == {"sms": "read"}
+
+
 def test_a_cost_in_a_receipt_told_twice_is_charged_once(db):
     stage = Stage(db)
     ann = begun(stage)
