@@ -133,6 +133,42 @@ def test_what_waits_for_its_next_try_was_reserved_and_released(db):
     assert steps(stage, ann) == [("reserved", 1000), ("released", -1000)]
 
 
+def passed_on(stage, *answers):
+    """Let a refusing account be followed by another in the same instant; return whose message that is."""
+    stage.account(
+        Channel.SMS, "other", prices={"minor": 700, "currency": "KZT"}
+    )  # the cheaper is asked first
+    told = iter(answers)
+
+    def answer(parcel):
+        reason = next(told)
+        at = stage.clock.now()
+        return refused(parcel, at, reason) if reason else accepted(parcel, at)
+
+    stage.answer = answer
+    ann = stage.person("ann", [Channel.SMS])
+    stage.event(ann, "left")
+    return ann
+
+
+def test_another_account_that_takes_over_at_once_is_told_after_the_refusal(either):
+    stage, cascade = priced(either)
+    ann = passed_on(stage, Reason.AUTH, None)
+    assert steps(stage, ann) == [
+        ("reserved", 700), ("released", -700), ("reserved", PRICE), ("charged", 0),
+    ]  # fmt: skip
+    assert ledger(stage, ann)[-1].total == reserved(stage, cascade) == PRICE
+
+
+def test_another_account_that_refuses_at_once_releases_its_own_price(either):
+    stage, cascade = priced(either)
+    ann = passed_on(stage, Reason.AUTH, Reason.INVALID_ADDRESS)
+    assert steps(stage, ann) == [("reserved", PRICE), ("released", -PRICE)]
+    stage.passes("1m")
+    stage.receipt(ann, Kind.DELIVERED)
+    assert ledger(stage, ann)[-1].total == reserved(stage, cascade) == PRICE
+
+
 def test_a_call_that_is_made_again_costs_what_all_its_calls_cost(either):
     stage, cascade = priced(either, text=CALLS)
     ann = stage.person("ann", [Channel.SMS], addresses={Channel.SMS: "+77010000001"})

@@ -77,12 +77,12 @@ def ledger(message: Sum, changes: Sequence[Amended]) -> list[Entry]:
     found: list[Entry] = []
     aside = 0  # what earlier attempts cost
     own: list[Amended] = []  # changes of the present attempt
-    for one in changes:
+    for place, one in enumerate(changes, 1):
         if one.kind is Change.ATTEMPT:
             first = own[0].before if own else one.before
             found += _attempt(aside, first, own, own[0].at if own else one.at, None)
             aside, own = aside + one.before, []
-        elif one.kind is Change.RELEASED and _is_earlier(message, one):
+        elif one.kind is Change.RELEASED and _is_earlier(message, one, changes[place:]):
             found += [
                 Entry(one.at, "reserved", one.before, aside + one.before),
                 Entry(one.at, "released", -one.before, aside),
@@ -99,20 +99,27 @@ def ledger(message: Sum, changes: Sequence[Amended]) -> list[Entry]:
     return found + more
 
 
-def _is_earlier(message: Sum, released: Amended) -> bool:
-    """Say whether that was of an attempt that another follows; until then the message has no price."""
-    return released.at < (message.submitted_at or 0) or not message.price
+def _is_earlier(message: Sum, released: Amended, later: Sequence[Amended]) -> bool:
+    """Say whether that was of an attempt that another follows; until then the message has no price.
+
+    Another account may take over in the instant of the refusal: then what follows does not begin at nothing.
+    """
+    if not message.price or released.at != message.submitted_at:
+        return not message.price or released.at < (message.submitted_at or 0)
+    return (later[0].before if later else held_of(message.state, message.price, message.cost)) > 0
 
 
 def _attempt(
     aside: int, first: int, changes: Sequence[Amended], at: int | None, reserved: int | None
 ) -> list[Entry]:
     """Return what became of one attempt after it was reserved, if it was ever charged."""
-    found = []
+    found, held = [], reserved or 0
     if at is not None and (first or reserved):
-        found.append(Entry(at, "charged", first - (reserved or 0), aside + first))
-    for one in changes:
-        found.append(
-            Entry(one.at, one.kind.name.lower(), one.after - one.before, aside + one.after, one.source)
-        )
+        found.append(Entry(at, "charged", first - held, aside + first))
+        held = first
+    for (
+        one
+    ) in changes:  # not by `before`: releases of one instant are kept as one, which has that of the first
+        found.append(Entry(one.at, one.kind.name.lower(), one.after - held, aside + one.after, one.source))
+        held = one.after
     return found
