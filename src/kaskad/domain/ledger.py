@@ -117,9 +117,7 @@ def _attempt(
     if at is not None and (first or reserved):
         found.append(Entry(at, "charged", first - held, aside + first))
         held = first
-    for (
-        one
-    ) in changes:  # not by `before`: releases of one instant are kept as one, which has that of the first
+    for one in changes:  # not by `before`: of releases of one instant that of the first is kept
         found.append(Entry(one.at, one.kind.name.lower(), one.after - held, aside + one.after, one.source))
         held = one.after
     return found
