@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from functools import cache, partial
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -70,9 +71,10 @@ def spent(tx: Transaction, span: Span, zone: ZoneInfo) -> Spent:
             _add(found, (cascades[row[0]], *row[:5]), *row[5:])
     changed = waiting(tx, CORRECTED)
     if len(changed) <= CORRECTED:
+        ahead = cache(partial(_offset, zone))  # thousands of moves share some hours
         for hour, version_id, leg, sign in moves(tx, changed):
             if since <= hour < until and version_id in cascades:
-                day = (hour * _HOUR_S + _offset(zone, hour)) // _DAY_S
+                day = (hour * _HOUR_S + ahead(hour)) // _DAY_S
                 for kind, *told in sums_of(leg):
                     place = (cascades[version_id], version_id, leg.step, leg.account_id or 0, kind, day)
                     _add(found, place, *(sign * number for number in told))
