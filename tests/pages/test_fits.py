@@ -1,0 +1,55 @@
+"""What people see fits its place: long names wrap, axes keep their ends, buttons stay in the window."""
+
+VERSIONED = """cascade: versioned
+title: Versioned
+class: service
+trigger: {{broadcast: all}}
+steps:
+  - {{id: chat, channel: telegram, text: "{text}", wait: 1h}}
+"""
+LONG = "a-name-that-goes-on-and-on-and-does-not-end"
+TOO_WIDE = "each => each.scrollWidth > each.clientWidth"
+
+
+def test_versions_fit_a_phone_with_the_buttons_that_make_one_the_draft(visit, site):
+    for text in ("One", "Two"):
+        site.api.put("/cascades/versioned", content=VERSIONED.format(text=text))
+        site.api.post("/cascades/versioned/activate")
+    opened = visit("owner", language="ru", width="phone")
+    page = opened.goto("/cascades/versioned/versions")
+    assert page.get_by_role("button", name="Сделать черновиком").count()
+    opened.shoot("versions phone ru")
+    assert opened.axe() == [] and not opened.overflows()
+
+
+def test_a_long_address_and_a_long_id_wrap_in_the_list_of_contacts(visit, site):
+    site.api.post("/contacts", {"external_id": LONG * 2, "addresses": [
+        {"channel": "email", "value": f"{LONG}@{LONG}.example.org"}]})  # fmt: skip
+    opened = visit("viewer", language="ru", width="phone")
+    page = opened.goto("/contacts")
+    opened.shoot("contacts long phone ru")
+    assert not page.locator(".table-wrap").evaluate(TOO_WIDE)
+    right = page.locator(".table-wrap").bounding_box()
+    inside = right["x"] + right["width"]
+    for place in page.locator(".table-wrap .clip, .table-wrap .ident").all():
+        box = place.bounding_box()
+        assert box is None or box["x"] + box["width"] <= inside
+        assert not place.evaluate(TOO_WIDE), "it is told whole"
+
+
+def test_the_ends_of_the_axis_of_hours_stand_at_its_ends_on_a_phone(visit, site):
+    page = visit("owner", language="ru", width="phone").goto("/")
+    ends = page.locator(".hours + .key > span:not(.row)")
+    begins, now = (ends.nth(each).bounding_box() for each in (0, 1))
+    drawn = page.locator(".hours").bounding_box()
+    assert abs(begins["y"] - now["y"]) < 2
+    assert abs(now["x"] + now["width"] - drawn["x"] - drawn["width"]) < 2
+
+
+def test_a_preview_of_which_nothing_is_said_is_of_the_first_step_and_somebody(site):
+    with site.client("marketer") as client:
+        for slug in ("draft", "wrong"):
+            told = VERSIONED.format(text="Hello").replace("versioned", slug)
+            site.api.put(f"/cascades/{slug}", content=told if slug == "draft" else told.replace("1h}", "1q}"))
+            page = client.get(f"/cascades/{slug}/preview?lang=en").text
+            assert 'class="bubble">Hello' in page and 'class="note bad"' not in page, slug
