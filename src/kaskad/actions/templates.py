@@ -253,10 +253,10 @@ def of_step(
     office: Office, tx: Transaction, slug: str, step: str, who: str, version: str, channel: str,
     variant: str, trigger: Mapping[str, Any], *, text: str = "", complete: bool = False,
 ) -> Asked:  # fmt: skip
-    """Return what fills a step for a contact; raises NotFound, Invalid."""
+    """Return what fills a step, "" for the first, for a contact; raises NotFound, Invalid."""
     text, version_id = (text, None) if text else source_of(tx, slug, version)
     cascade = to_cascade(text, name=slug) if version_id is not None else readable(text, slug, step)
-    found = next((one for one in cascade.steps if one.id == step), None)
+    found = next((one for one in cascade.steps if step in ("", one.id)), None)
     if found is None:
         raise NotFound(
             worded(

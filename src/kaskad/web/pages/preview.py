@@ -43,9 +43,13 @@ def preview(
     office: InOffice, request: Request, seen: Reader, slug: Slug, step: str = "", who: str = "",
     variant: str = "", channel: str = "",
 ) -> Response:  # fmt: skip
-    """Show what a step of the draft would say to a contact; nothing is sent and nothing kept."""
+    """Show what a step of the draft, else its first, would say to a contact, else to the first one.
+
+    Nothing is sent and nothing kept.
+    """
     look, problem = look_of(request, seen), ""
     shown: Preview | None = None
+    who = who.strip() or next((each.who for each in somebody(office)), "")
     try:
         shown = _shown(office, slug, step, who, variant, channel)
     except (Invalid, NotFound, Unavailable) as wrong:
