@@ -146,13 +146,26 @@ def test_what_was_kept_as_a_sentence_is_said_in_russian():
 
 def test_times_are_told_by_the_installations_clock_and_hours_in_russian():
     from kaskad.web.pages.look import Look
-    from kaskad.web.pages.touches import _told
+    from kaskad.web.pages.touches import detail_of
 
     now = 1_795_698_000_000  # 26 November 2026, 13:00 UTC; the wall's clock is elsewhere
     look = Look("ru", "/", zone="Asia/Almaty", now=now)
     assert look.ago(now - 3_600_000) == "1 час назад" and look.ago(now + 86_400_000) == "через 1 день"
     assert (
-        _told("09:00-21:00 or 22:00-23:00 on working days of KZ, in Asia/Almaty", look)
+        detail_of("09:00-21:00 or 22:00-23:00 on working days of KZ, in Asia/Almaty", look)
         == "09:00-21:00, 22:00-23:00 по рабочим дням (KZ) · Asia/Almaty"
     )
     assert look.clock(now) == "18:00:00" and Look("ru", "/").clock(now) == "13:00:00 UTC"
+
+
+def test_why_a_person_waits_or_is_passed_over_is_told_in_the_readers_language():
+    from kaskad.planning.simulated import Told as Moment
+    from kaskad.web.pages.look import Look
+    from kaskad.web.pages.simulate import _why
+
+    look = Look("ru", "/")
+    hours = "09:00-21:00 on working days, in Asia/Almaty"
+    assert _why(look, Moment(0, "waits", "chat", hours)) == "09:00-21:00 по рабочим дням · Asia/Almaty"
+    both = "09:00-21:00, in each of 2 possible zones (Asia/Almaty, Europe/Moscow)"
+    assert "possible" not in _why(look, Moment(0, "waits", "chat", both))
+    assert "Asia/Almaty, Europe/Moscow" in _why(look, Moment(0, "skipped", "chat", "no_address " + both))

@@ -35,6 +35,7 @@ from kaskad.web.pages.played import Job
 from kaskad.web.pages.preview import PEOPLE
 from kaskad.web.pages.session import PageRoute, look_of, needs
 from kaskad.web.pages.shell import Visitor, go, render
+from kaskad.web.pages.touches import detail_of
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Player = Annotated[Visitor, needs(PEOPLE)]
@@ -203,8 +204,9 @@ def _why(look: Look, one: Moment) -> str:
         return look.word("channel", one.why)
     if one.what == "skipped":
         reason, _, detail = one.why.partition(" ")
-        return f"{look.word('skip', reason)} {detail}".rstrip()
-    return one.why if one.what == "waits" and any(letter.isdigit() for letter in one.why) else ""
+        return f"{look.word('skip', reason)} {detail_of(detail, look)}".rstrip()
+    waits = one.what == "waits" and any(letter.isdigit() for letter in one.why)
+    return detail_of(one.why, look) if waits else ""
 
 
 def _drawn(look: Look, found: Simulation) -> dict[str, Any]:

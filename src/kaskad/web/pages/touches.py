@@ -95,6 +95,7 @@ WHY = {
 _WINDOW = re.compile(
     r"([\d:-]+(?: or [\d:-]+)*)(?: on (working days|days that are no holidays)(?: of ([A-Z]{2}))?)?"
 )
+_ZONES = re.compile(r"each of \d+ possible zones \((.+)\)")
 DAYS = {
     "working days": N_("on working days"),
     "days that are no holidays": N_("not on holidays"),
@@ -234,13 +235,13 @@ def _decided(entry: Entry, look: Look) -> Touch:
     else:
         phase = said(PHASES, str(told["phase"]), look)
         title = f"{entry.step}: {phase}" if entry.step else phase[:1].upper() + phase[1:]
-    detail = " · ".join([part for part in (why, _told(str(told["detail"] or ""), look)) if part] + lines)
+    detail = " · ".join([part for part in (why, detail_of(str(told["detail"] or ""), look)) if part] + lines)
     return Touch(
         entry.at, entry.what, icon("split"), "", title, detail, cascade=entry.cascade or ""
     )  # fmt: skip
 
 
-def _told(detail: str, look: Look) -> str:
+def detail_of(detail: str, look: Look) -> str:
     """Return what a decision says more; the hours that `domain/hours.py` describes, in the reader's words."""
     hours, _, zone = detail.rpartition(", in ")
     found = [_WINDOW.fullmatch(each) for each in hours.split(" and ")]
@@ -250,7 +251,9 @@ def _told(detail: str, look: Look) -> str:
             return look.told(detail)
         days = f" {look._(DAYS[each[2]])}" if each[2] else ""
         said.append(each[1].replace(" or ", ", ") + days + (f" ({each[3]})" if each[3] else ""))
-    return " · ".join([*said, zone])
+    zones = _ZONES.fullmatch(zone)
+    where = look._("in each possible time zone: %(zones)s", zones=zones[1]) if zones else zone
+    return " · ".join([*said, where])
 
 
 def _skipped(skip: dict[str, str], look: Look) -> str:
@@ -258,7 +261,7 @@ def _skipped(skip: dict[str, str], look: Look) -> str:
     where = known("channel", skip["channel"], look)
     return look._(
         "%(step)s (%(channel)s) is skipped: %(why)s", step=skip["step"], channel=where,
-        why=f"{why} ({_told(skip['detail'], look)})" if skip["detail"] else why,
+        why=f"{why} ({detail_of(skip['detail'], look)})" if skip["detail"] else why,
     )  # fmt: skip
 
 
