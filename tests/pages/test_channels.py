@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 
 from kaskad.actions import accounts
 from kaskad.store import alarms
+from support.faults import until
 from support.shop import taking
 
 NAMED = """cascade: named
@@ -152,3 +153,23 @@ def test_channels_show_what_another_process_sees_of_an_account(site, monkeypatch
     with site.client("viewer") as client:
         page = client.get("/channels").text
     assert "takes nothing" not in page and "The disk is full." not in page
+
+
+def test_the_overview_shows_what_another_process_sees_of_an_account(site, monkeypatch):
+    office = site.service.office
+    monkeypatch.setattr(office.engine.world, "shared", True)
+
+    def told_of_accounts() -> str:
+        with site.client("viewer") as client:
+            until(lambda: 'class="accounts"' in client.get("/?lang=en").text)
+            return re.search(r'class="accounts">.*?</ul>', client.get("/?lang=en").text, re.S)[0]
+
+    for kind, told in (
+        ("account_silent", "takes nothing"),
+        ("account_down", "does not answer"),
+        ("account_trouble", "in trouble"),
+    ):
+        number = office.write(lambda tx, kind=kind: alarms.begin(tx, kind, "email", "7", office.now()))
+        assert told in told_of_accounts(), kind
+        office.write(lambda tx, number=number: alarms.end(tx, number, office.now()))
+    assert "in trouble" not in told_of_accounts()

@@ -221,10 +221,20 @@ def _rows(
     look: Look, shown: list[Shown], sent: Mapping[int, int], elsewhere: list[Alarm]
 ) -> list[Row]:  # fmt: skip
     """Return accounts as the list shows them; what other processes see of them counts too."""
-    seen = {each.name: each for each in elsewhere if each.kind in _STATES}
+    seen = _by_account(elsewhere)
     return [
         _row(look, each, shown, sent.get(each.account.id, 0), seen.get(each.account.name)) for each in shown
     ]
+
+
+def states_of(shown: list[Shown], elsewhere: list[Alarm]) -> list[tuple[Shown, str]]:
+    """Return accounts, each with how it does here and as other processes see it."""
+    seen = _by_account(elsewhere)
+    return [(each, _state(each, seen.get(each.account.name))) for each in shown]
+
+
+def _by_account(elsewhere: list[Alarm]) -> dict[str, Alarm]:
+    return {each.name: each for each in elsewhere if each.kind in _STATES}
 
 
 def _row(

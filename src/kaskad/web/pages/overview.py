@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from msgspec import Struct
 
 from kaskad.actions import accounts, first_run, reports, status
-from kaskad.actions.alarms import alarms
+from kaskad.actions.alarms import alarms, of_others
 from kaskad.actions.cascades import Overview
 from kaskad.actions.office import Office
 from kaskad.analytics.reach import Amounts
@@ -18,6 +18,7 @@ from kaskad.analytics.recent import Hour, Lately
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.alarm_lines import lines_of
 from kaskad.web.pages.cascades import READ, WRITE
+from kaskad.web.pages.channels import states_of
 from kaskad.web.pages.figures import figures_of
 from kaskad.web.pages.live import shown
 from kaskad.web.pages.look import Look
@@ -68,7 +69,7 @@ def overview(office: InOffice, request: Request, seen: SignedIn) -> Response:
     rows, week = figures.cascades(office), figures.lately(office)
     midnight = _midnight(look, office.now())
     today = figures.today.get(str(midnight), lambda: reports.since(office, midnight))
-    lines = accounts.listing(office)
+    lines = states_of(accounts.listing(office), list(of_others(office)))
     return render(
         request, look, "overview.html", seen=seen, shows=shows,
         cards=[_card(row, week.get(row.slug) or Lately()) for row in rows if row.state != "stopped"][:SHOWN],
