@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.domain.terms import Channel
-from kaskad.store import book, contacts, mail_domains
+from kaskad.store import book, contacts, mail_domains, runs
 from kaskad.store.contacts import Address, Consent, Contact
 from kaskad.store.db import Transaction
 from kaskad.store.suppressions import SUPPRESSED, stopped
@@ -79,6 +79,7 @@ def save(
     if not others:
         return Came(ids, len(ids), never)
     saved = contacts.save(tx, hash_key, [told.contact for told in others], now, by)
+    runs.fence(tx, saved.ids)  # a "no" among it is overtaken by no timer
     return Came(sorted({*ids, *saved.ids}), len(ids) + len(saved.new), never)
 
 
