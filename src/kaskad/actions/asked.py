@@ -50,12 +50,6 @@ def is_wanted(office: Office, tx: Transaction) -> bool:
     return office.now() - last <= IN_USE_MS
 
 
-def are_wanted(office: Office) -> bool:
-    """Tell the same of them as they stand."""
-    with office.read() as tx:
-        return is_wanted(office, tx)
-
-
 def standings(tx: Transaction) -> tuple[Standing, Standing]:
     """Return how much is made of contacts, and of as what their runs are counted."""
     return segment_blocks.standing(tx), run_blocks.standing(tx)

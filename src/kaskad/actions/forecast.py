@@ -173,14 +173,14 @@ def of_people(
     found = making.made(what_if, budgets_of(office, cascade, making.asker, is_whole=is_whole))
     if not is_whole:
         limits = ("budgets",) if budgeted(office, cascade) else ()
-        return structs.replace(found, uncounted=(*limits, *undated(cascade)))
+        return structs.replace(found, uncounted=(*limits, *dates_of(cascade)))
     left = short_of(office, cascade, whole(making.wanted))
-    lacking = (*uncounted(left, found.steps), *undated(cascade))
+    lacking = (*uncounted(left, found.steps), *dates_of(cascade))
     return structs.replace(found, budget_left=left, uncounted=lacking)
 
 
-def undated(cascade: Cascade) -> tuple[str, ...]:
-    """Return whether steps are due by dates: whoever forecasts does not know those of the people."""
+def dates_of(cascade: Cascade) -> tuple[str, ...]:
+    """Return "dates" where steps are due by some, which nobody who forecasts knows of the people."""
     return ("dates",) if any(step.at is not None and step.at.path for step in cascade.steps) else ()
 
 

@@ -188,7 +188,8 @@ def _look_ahead(stack: ExitStack, office: Office, front: Front) -> None:
     from kaskad.web.app import routes
 
     def is_seen() -> bool:  # … or has been of late, so that a server begun anew need not be asked first
-        return front.is_seen() or asked.are_wanted(office)
+        with office.read() as tx:
+            return front.is_seen() or asked.is_wanted(office, tx)
 
     part = Ahead(routes(), is_seen, partial(asked.to_memory, office))
     part.start()
