@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from kaskad.domain.errors import Conflict
 from kaskad.domain.terms import Kind, MessageState, Outcome, Reason
+from kaskad.engine.sums import Sums
 from kaskad.engine.world import Options
 from kaskad.store import cascades, segments
 from kaskad.store import runs as run_store
@@ -42,6 +44,22 @@ def test_a_second_event_while_the_run_is_live_is_passed_over(either):
     stage.event(ann, "left", cart_id=2)
     refused = stage.world.work.refusals[stage.run(ann).cascade_id, "already in"]
     assert len(stage.runs(ann)) == 1 and refused == 1
+
+
+def test_a_refusal_counts_once_where_its_tick_is_repeated(either, monkeypatch):
+    stage, ann = entered(either)
+    write, undone = Sums.write, []
+
+    def written(self, tx):
+        if not undone:
+            undone.append(tx)
+            raise Conflict("another process has changed a row")
+        write(self, tx)
+
+    monkeypatch.setattr(Sums, "write", written)
+    stage.event(ann, "left", cart_id=2)
+    assert stage.engine.repeated == 1
+    assert stage.world.work.refusals == {(stage.run(ann).cascade_id, "already in"): 1}
 
 
 def test_after_the_end_the_cooldown_counts_from_the_end(either):

@@ -54,6 +54,7 @@ class Work:
         self.entries_set_aside = 0  # of the inbox: their contacts' runs wait
         self.old_inbox = False  # timers go on although an entry of the inbox is older than they wait for
         self.refusals: Counter[tuple[int, str]] = Counter()  # cascade and reason -> entries refused
+        self._refused: Counter[tuple[int, str]] = Counter()  # by the tick under way
         self._answered: dict[Word, int] = {}  # when a word was answered by a text
 
     def pace(self, moved: int, took_s: float) -> None:
@@ -69,7 +70,7 @@ class Work:
 
     def refused_entry(self, cascade_id: int, reason: str) -> None:
         """Count an enrolment that a re-entry rule or the trigger's condition refused."""
-        self.refusals[cascade_id, reason] += 1
+        self._refused[cascade_id, reason] += 1
 
     def first_answer(self, word: Word, now: int) -> bool:
         """Return whether a word is answered for the first time within a minute, and note it.
@@ -87,11 +88,14 @@ class Work:
 
     def committed(self) -> None:
         """Take over what a tick has noted."""
+        self.refusals.update(self._refused)
+        self._refused.clear()
         if self.noted is not None:
             self.noted.committed()
 
     def forget(self) -> None:
         """Undo what a tick that was rolled back has noted."""
         self.known_inputs.clear()
+        self._refused.clear()
         if self.noted is not None:
             self.noted.forget()
