@@ -103,6 +103,17 @@ def test_with_an_idempotency_key_the_same_message_is_repeated_under_it(either, o
     assert stage.states(ann) == {"sms": "sent"} and [p.attempt for p in stage.parcels] == [1, 2]
 
 
+@pytest.mark.parametrize("on_fail", ["next", "retry"])
+def test_a_message_in_doubt_across_an_upgrade_is_repeated_under_the_key_that_it_had(db, on_fail):
+    """A first key was always made of contact, run and step, whatever was to follow from a failure."""
+    stage = Stage(db, account_each=IDEMPOTENT)
+    stage.answer = lambda parcel: None
+    ann = begun(stage, TEXT.replace("wait: 2h}", f"wait: 2h, on_fail: {on_fail}}}", 1))
+    stage.restart()
+    stage.passes("2m")
+    assert stage.parcels[-1].outgoing.key == f"{ann}:{stage.run(ann).id}:0"
+
+
 def test_a_message_in_doubt_is_never_given_to_the_backup_account(db):
     """Whoever has the key must be asked again, or nobody: the first may have sent it."""
     stage = Stage(db, account_each=IDEMPOTENT)

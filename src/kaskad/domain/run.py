@@ -73,6 +73,7 @@ class Passage(Struct, frozen=True, gc=False):
     reason: int | None = None  # of a failure
     deadline_at: int | None = None  # of a call by a person: when silence ends, whatever the clocks say
     held: int = 0  # of the contact's budget, in minor units, by earlier attempts too
+    again: bool = False  # an attempt has failed, and the step is tried again
 
 
 Passages = Mapping[int, Passage]  # by step

@@ -122,10 +122,7 @@ class Page:
         self._short_links = short_links  # (contact, run, step, link, code, expiry), for the caller to keep
         self._step, self._channel, self._now = send.step, _CHANNELS[send.channel], now
         self._class = version.cascade.message_class
-        step = version.cascade.steps[send.step]
-        self._keys = step.keys
-        # What failed after it was taken goes again, and a service that knows its key would not send it.
-        self._again = self._channel is Channel.ROBOT_CALL or step.on_fail == "retry"
+        self._keys = version.cascade.steps[send.step].keys
         self._by_name = send.by_name
         self._texts = world.accounts.approved.get(send.account_id, {}) if send.by_name else {}
         self._status_url = world.accounts.status_urls[send.account_id]
@@ -135,10 +132,12 @@ class Page:
     def write(
         self, run: Run, to: str, scope: dict[str, Any], attributes: Mapping[str, Any], language: str,
         tracking: bool, valid_for_ms: int, due_at: int, open_until: int = 0, zone: str | None = None,
+        again: bool = False,
     ) -> tuple[Outgoing, str, int]:  # fmt: skip
         """Return the message for one person, its body to keep and its price; raises RenderError.
 
         Its links live from `due_at`, the same for all attempts under one key: providers refuse another text.
+        `again`: it has failed before, so that a service which knows its key would not send it.
         """
         contact_id, run_id, step = run.contact_id, run.id, self._step
         compiled = self._compiled
@@ -160,7 +159,7 @@ class Page:
         leaves = links.unsubscribe() if links is not None and self._base_url else ""
         reference = self._reference(contact_id, run_id)
         key = f"{contact_id}:{run_id}:{step}"
-        if self._again:
+        if again or self._channel is Channel.ROBOT_CALL:  # to the service this is another one
             key = f"{key}:{due_at}"
         outgoing = Outgoing(
             reference, key, self._channel,
@@ -240,11 +239,12 @@ class Question(Page):
     def write(
         self, run: Run, to: str, scope: dict[str, Any], attributes: Mapping[str, Any], language: str,
         tracking: bool, valid_for_ms: int, due_at: int, open_until: int = 0, zone: str | None = None,
+        again: bool = False,
     ) -> tuple[Outgoing, str, int]:  # fmt: skip
         """Return what `Page.write` does, written twice; raises RenderError."""
         trigger = scope["trigger"]
         known, hidden = secrets_of(self._tx, self._world, run.contact_id, to, trigger)
-        more = attributes, language, tracking, valid_for_ms, due_at, open_until, zone
+        more = attributes, language, tracking, valid_for_ms, due_at, open_until, zone, again
         links = len(self._short_links)
         _, body, _ = super().write(run, to, {**scope, "trigger": trigger | hidden}, *more)
         del self._short_links[links:]
@@ -287,17 +287,17 @@ class Writer:
         once = (version.id, send.step, send.to)
         if shared and once in self._addresses:
             return Refusal(SkipReason.DUPLICATE_ADDRESS, "")
+        before = passages.get(send.step)
         scope: dict[str, Any] = {"contact": person.attributes, "trigger": properties, "run": run_scope(run)}
         if version.uses_steps:
             scope["steps"] = steps_scope(version, passages)
         try:
             outgoing, body, price = self.page(version, send).write(
                 run, send.to, scope, person.attributes, person.language, person.tracking, valid_for_ms,
-                due_at, send.open_until, person.zone,
+                due_at, send.open_until, person.zone, before is not None and before.again,
             )  # fmt: skip
         except RenderError as problem:
             return Refusal(SkipReason.NO_TEMPLATE, str(problem))
-        before = passages.get(send.step)
         more = max(0, price - (before.price if before else 0))  # another attempt costs no other price
         refusal = self.over_budget(version, send, passages, more)
         if refusal is not None:

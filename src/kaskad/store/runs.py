@@ -99,7 +99,7 @@ def passages(
         found[contact_id, run_id][step] = Passage(
             step, channel, state, mask, submitted_at, sent_at, attempt, account, price,
             account in retriable and attempt < MAX_REPEATS, first, reason, deadline_at,
-            (spent or 0) + held_of(state, price, cost),
+            (spent or 0) + held_of(state, price, cost), spent is not None,
         )  # fmt: skip
     marks = {key: firsts[*key, -1] for key in told if (*key, -1) in firsts}
     return found, marks
