@@ -53,3 +53,15 @@ def test_a_preview_of_which_nothing_is_said_is_of_the_first_step_and_somebody(si
             site.api.put(f"/cascades/{slug}", content=told if slug == "draft" else told.replace("1h}", "1q}"))
             page = client.get(f"/cascades/{slug}/preview?lang=en").text
             assert 'class="bubble">Hello' in page and 'class="note bad"' not in page, slug
+
+
+def test_the_preview_names_the_first_step_to_whatever_it_asks(site):
+    """Nothing else takes a step without a name for the first one."""
+    told = VERSIONED.format(text="Hello").replace("versioned", "letters")
+    site.api.put(
+        "/cascades/letters", content=told.replace("telegram,", "email, subject: News, html: <p>Hello</p>,")
+    )
+    with site.client("marketer") as client:
+        assert "preview/letter?step=chat&amp;who=" in client.get("/cascades/letters/preview").text
+        assert client.get("/cascades/letters/preview/letter?step=chat&who=ann").status_code == 200
+        assert client.get("/cascades/letters/preview/letter?who=ann").status_code == 404

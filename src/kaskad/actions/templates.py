@@ -23,8 +23,7 @@ from kaskad.domain.content import (
     compile_content,
     primary,
 )  # fmt: skip
-from kaskad.domain.definition import to_cascade
-from kaskad.domain.definition.sketch import readable
+from kaskad.domain.definition import sketch, to_cascade
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.letter import faults
 from kaskad.domain.policy import Policy
@@ -232,6 +231,12 @@ def of_template(
     ))  # fmt: skip
 
 
+def first_step(office: Office, slug: str) -> str:
+    """Return which step of a cascade's draft, else of what runs, is the first; "": it has none."""
+    with office.read() as tx:
+        return sketch.first_step(source_of(tx, slug)[0])
+
+
 def preview_step(
     office: Office, slug: str, step: str, who: str, *, version: str = "", channel: str = "",
     variant: str = "", trigger: Mapping[str, Any] | None = None, text: str = "", complete: bool = False,
@@ -253,10 +258,10 @@ def of_step(
     office: Office, tx: Transaction, slug: str, step: str, who: str, version: str, channel: str,
     variant: str, trigger: Mapping[str, Any], *, text: str = "", complete: bool = False,
 ) -> Asked:  # fmt: skip
-    """Return what fills a step, "" for the first, for a contact; raises NotFound, Invalid."""
+    """Return what fills a step for a contact; raises NotFound, Invalid."""
     text, version_id = (text, None) if text else source_of(tx, slug, version)
-    cascade = to_cascade(text, name=slug) if version_id is not None else readable(text, slug, step)
-    found = next((one for one in cascade.steps if step in ("", one.id)), None)
+    cascade = to_cascade(text, name=slug) if version_id is not None else sketch.readable(text, slug, step)
+    found = next((one for one in cascade.steps if one.id == step), None)
     if found is None:
         raise NotFound(
             worded(

@@ -75,7 +75,7 @@ def _sent(step: Mapping[str, Tree]) -> dict[str, Tree]:
 def readable(text: str, name: str, step: str) -> Cascade:
     """Return the cascade of a text; where something is wrong with it, as if it had this one step only.
 
-    Of the step, "" for the first, what it says is kept, and what is wrong with that is raised as Invalid.
+    Of the step what it says is kept, and what is wrong with that is raised as Invalid.
     """
     loaded = load(text, name=name)
     if loaded.cascade is not None:
@@ -84,7 +84,7 @@ def readable(text: str, name: str, step: str) -> Cascade:
         top = _map(tree_of(text))
     except UnreadableError as error:
         raise Invalid([error.problem.text(name)]) from None
-    found = next((each for each in map(_map, _list(top.get("steps"))) if step in ("", each.get("id"))), None)
+    found = next((each for each in map(_map, _list(top.get("steps"))) if each.get("id") == step), None)
     if found is None:
         raise Invalid([problem.text(name) for problem in loaded.errors])
     wrong = {each.path.partition(".")[0].partition("[")[0] for each in loaded.errors}
@@ -96,6 +96,16 @@ def readable(text: str, name: str, step: str) -> Cascade:
         raise Invalid([each.message for each in loaded.errors if each.path.startswith(place)]
                       or [each.message for each in alone.errors])  # fmt: skip
     return alone.cascade
+
+
+def first_step(text: str) -> str:
+    """Return the id of the first step in a text, whatever else is wrong with it; "": none can be read."""
+    try:
+        steps = _list(_map(tree_of(text)).get("steps"))
+    except UnreadableError:
+        return ""
+    said = _map(steps[0]).get("id") if steps else None
+    return said if isinstance(said, str) else ""
 
 
 def _reduced(

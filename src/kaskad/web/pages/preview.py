@@ -51,6 +51,7 @@ def preview(
     shown: Preview | None = None
     who = who.strip() or next((each.who for each in somebody(office)), "")
     try:
+        step = step or templates.first_step(office, slug)
         shown = _shown(office, slug, step, who, variant, channel)
     except (Invalid, NotFound, Unavailable) as wrong:
         problem = look.refusal(wrong)
