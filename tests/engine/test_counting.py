@@ -79,8 +79,8 @@ def _counted(tx: Transaction) -> Counter[str]:
     """Return what reports sum up: the parts of all time."""
     found = Counter[str]()
     for version_id, cascade_id in tx.all("version_cascades"):
-        sums = {"hours": 0, "since": 0, "until": 1, "cascade_id": cascade_id, "version_id": version_id}
-        found.update({row[1]: row[2] for row in tx.all("part_sums", **sums) if row[2]})
+        sums = tx.many("part_sums", [(0, cascade_id, version_id, 0, 0, 1)])
+        found.update({row[2]: row[3] for row in sums if row[3]})
     return found
 
 

@@ -115,10 +115,8 @@ def test_an_order_that_came_back_is_worth_nothing_and_never_less(either: Databas
     assert (every.revenue, every.returned, every.goals_returned) == ({}, {"KZT": 10_000}, 1)
     with either.read() as tx:
         assert tx.one("run_by_key", contact_id=ann, run_id=stage.runs(ann)[0].id) == ended
-        hours = {"hours": 1, "since": since, "until": since + 1, "cascade_id": number, "version_id": 0}
-        assert [row[3:] for row in tx.all("part_sums", **hours) if row[1].startswith('["run"')] == [
-            (0, 10_000)
-        ]
+        sums = tx.many("part_sums", [(0, number, 0, 1, since, since + 1)])
+        assert [row[4:] for row in sums if row[2].startswith('["run"')] == [(0, 10_000)]
         tx_facts = [row[1] for row in tx.all("facts_of_run", contact_id=ann, run_id=stage.runs(ann)[0].id)]
     assert tx_facts.count(Kind.RETURNED.value) == 2
 

@@ -12,7 +12,7 @@ from kaskad.actions import asked, erasure
 from kaskad.actions.attribution import DAY_MS, attribute
 from kaskad.analytics.attribution import Shared, share_out
 from kaskad.analytics.changed import Changed
-from kaskad.analytics.courses import tally, weekly, worth_each
+from kaskad.analytics.courses import look_ahead, tally, weekly, worth_each
 from kaskad.analytics.scope import EVERYTHING, Scope
 from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.store import courses, deed_columns
@@ -187,6 +187,38 @@ def test_who_entered_before_an_hour_is_counted_however_the_days_are_summed(told:
             assert tally(tx, 1, replace(scope, version_id=1), lately) == expected, "asked for once"
             found.add(expected.shapes.total())
     assert found == {0, COUNT, COUNT + 1, COUNT + 2, COUNT + 3}
+
+
+def test_sums_that_are_asked_for_together_are_those_that_are_asked_for_one_by_one(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = told.stage
+    stage.passes("50h")
+    stage.event(stage.person("late"), "left")
+    stage.works()
+    hour = stage.clock.now() // HOUR_MS * HOUR_MS
+    scopes = [Scope(None, 1, hour - since * HOUR_MS, hour - until * HOUR_MS)
+              for since, until in ((90, 60), (60, 31), (31, 0), (90, -1))]  # fmt: skip
+    scopes += [
+        replace(scopes[1], version_id=0),
+        Scope(until=hour - 5 * HOUR_MS),
+        Scope(),
+        Scope(None, 1, 5, 6),
+    ]
+    with stage.db.read() as tx:
+        alone = [tally(tx, 1, scope) for scope in scopes]
+        changed, asked, many = Changed(tx, stage.clock.now()), [], type(tx).many
+        monkeypatch.setattr(
+            type(tx),
+            "many",
+            lambda own, name, rows: asked.extend([name] * bool(rows)) or many(own, name, rows),
+        )
+        look_ahead(tx, [(1, scope) for scope in scopes], changed)
+        assert asked.count("part_sums") == 1
+        asked.clear()
+        assert [tally(tx, 1, scope, changed) for scope in scopes] == alone
+        assert "part_sums" not in asked
+    assert len({one.shapes.total() for one in alone}) > 2
 
 
 def test_weeks_without_messages_tell_the_same_of_whoever_was_not_held_out(told: Told) -> None:

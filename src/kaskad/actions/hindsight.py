@@ -21,7 +21,7 @@ from kaskad.actions.office import Office
 from kaskad.actions.weeks import DAYS, Told, Week
 from kaskad.analytics.calibration import Calibration, Held, calibration
 from kaskad.analytics.changed import Changed
-from kaskad.analytics.courses import tally
+from kaskad.analytics.courses import look_ahead, tally
 from kaskad.analytics.exchange import exchanges
 from kaskad.analytics.reach import Line, lines_of
 from kaskad.analytics.scope import FOREVER, Scope
@@ -30,12 +30,13 @@ from kaskad.domain.policy import DAY
 from kaskad.planning.entries import scaled
 from kaskad.planning.forecast import Range
 from kaskad.planning.history import Happened, happened
-from kaskad.planning.walk import stages
+from kaskad.planning.walk import Stage, stages
 from kaskad.store import cascades as store
 from kaskad.store import trials, week_forecasts
 from kaskad.store.cascades import Foretold
 from kaskad.store.courses import HOUR_MS
 from kaskad.store.db import Transaction
+from kaskad.store.trials import TrialRow
 from kaskad.store.week_forecasts import WeekRow
 
 LAUNCHES = 20  # the last ones of a cascade with a forecast
@@ -88,7 +89,7 @@ class Hindsight(Struct, frozen=True):
 def of_cascade(office: Office, slug: str, limit: int = LAUNCHES) -> list[Hindsight]:
     """Return a cascade's last forecasts, of launches and of weeks, the latest first; raises NotFound."""
     with office.read() as tx:
-        return list(_latest(office, tx, slug, limit))
+        return list(_latest(office, tx, slug, limit, ahead=True))
 
 
 def lately(office: Office, slug: str, most: int) -> list[Hindsight]:
@@ -102,11 +103,10 @@ def of_all(office: Office, limit: int = MOST) -> list[Hindsight]:
     """Return the last forecasts of all cascades, the latest first."""
     with office.read() as tx:
         seen = _Seen(office, tx)
-        found = [
-            _compared(seen, slug, cascade_id, one)
-            for slug, cascade_id, one in store.foretold_everywhere(tx, limit)
-        ]
-        found += [_week(seen, one) for one in week_forecasts.latest(tx, limit)]
+        launches, weeks = store.foretold_everywhere(tx, limit), week_forecasts.latest(tx, limit)
+        _look_ahead(seen, [(cascade_id, one) for _, cascade_id, one in launches], weeks)
+        found = [_compared(seen, slug, cascade_id, one) for slug, cascade_id, one in launches]
+        found += [_week(seen, one) for one in weeks]
     return sorted(found, key=lambda one: -one.started_at)[:limit]
 
 
@@ -121,14 +121,31 @@ def calibrated(told: Sequence[Hindsight]) -> Calibration:
     return calibration([[one.placed for one in each.figures] for each in told if each.over])
 
 
-def _latest(office: Office, tx: Transaction, slug: str, limit: int) -> Iterator[Hindsight]:
-    """Yield a cascade's last forecasts, each looked at when it is asked for, the latest first."""
+def _latest(
+    office: Office, tx: Transaction, slug: str, limit: int, *, ahead: bool = False
+) -> Iterator[Hindsight]:
+    """Yield a cascade's last forecasts, the latest first: each when it is asked for, or all `ahead`."""
     row, seen = store.by_slug(tx, slug), _Seen(office, tx)
     launches, weeks = store.foretold(tx, row.id, limit), week_forecasts.latest(tx, limit, row.id)
+    if ahead:
+        _look_ahead(seen, [(row.id, one) for one in launches], weeks)
     found = [(one.started_at, partial(_compared, seen, slug, row.id, one)) for one in launches]
     found += [(one.at, partial(_week, seen, one)) for one in weeks]
     for _, made in sorted(found, key=lambda one: -one[0])[:limit]:
         yield made()
+
+
+def _look_ahead(seen: _Seen, launches: Sequence[tuple[int, Foretold]], weeks: Sequence[WeekRow]) -> None:
+    """Sum what all of them will ask for at once: a statement for each takes longer than what it sums."""
+    scopes: list[tuple[int, Scope]] = []
+    for cascade_id, told in launches:
+        ids = _versions(seen, cascade_id, told)
+        scope = _scope(seen, told, ids)
+        scopes += [(cascade_id, structs.replace(scope, version_id=version_id)) for version_id in ids]
+    for row in weeks:
+        scope = _scope_of_week(row)
+        scopes += [(row.cascade_id, scope), (row.cascade_id, structs.replace(scope, version_id=0))]
+    look_ahead(seen.tx, scopes, seen.changed)
 
 
 class _Seen:
@@ -138,6 +155,9 @@ class _Seen:
         self.office, self.tx, self.now = office, tx, office.now()
         self.changed, self.services = Changed(tx, self.now), services(tx)
         self._launches: dict[int, list[tuple[int, int]]] = {}
+        self._trials: dict[int, list[TrialRow]] = {}
+        self._stages: dict[int, Sequence[Stage]] = {}
+        self._numbers: dict[int, int] = {}
 
     def launches(self, version_id: int) -> list[tuple[int, int]]:
         """Return the launches of a version, by id, and when each began."""
@@ -145,6 +165,24 @@ class _Seen:
             rows = self.tx.all("launches_by_version", version_id=version_id)
             self._launches[version_id] = [(row[0], row[1]) for row in rows]
         return self._launches[version_id]
+
+    def trials(self, cascade_id: int) -> list[TrialRow]:
+        """Return a cascade's trials, the earliest first."""
+        if cascade_id not in self._trials:
+            self._trials[cascade_id] = trials.of_cascade(self.tx, cascade_id)[::-1]
+        return self._trials[cascade_id]
+
+    def stages(self, version_id: int) -> Sequence[Stage]:
+        """Return the steps of a version."""
+        if version_id not in self._stages:
+            self._stages[version_id] = stages(cascade_of(self.office, self.tx, version_id))
+        return self._stages[version_id]
+
+    def number(self, version_id: int) -> int:
+        """Return which version of its cascade it is."""
+        if version_id not in self._numbers:
+            self._numbers[version_id] = store.version(self.tx, version_id).number
+        return self._numbers[version_id]
 
     def cost(
         self, lines: Sequence[Line], told: Collection[str], cascade_id: int, scope: Scope
@@ -161,15 +199,15 @@ class _Seen:
 
 
 def _compared(seen: _Seen, slug: str, cascade_id: int, told: Foretold) -> Hindsight:
-    expected, tx = msgspec.json.decode(told.forecast, type=Expected), seen.tx
+    expected = msgspec.json.decode(told.forecast, type=Expected)
     ids = _versions(seen, cascade_id, told)
     past, lines, numbers = Happened({}), list[Line](), list[int]()
     scope = _scope(seen, told, ids)
     for version_id in ids:
-        found = tally(tx, cascade_id, structs.replace(scope, version_id=version_id), seen.changed)
-        own = happened(stages(cascade_of(seen.office, tx, version_id)), found.shapes, found.legs)
+        found = tally(seen.tx, cascade_id, structs.replace(scope, version_id=version_id), seen.changed)
+        own = happened(seen.stages(version_id), found.shapes, found.legs)
         past.include(own)
-        numbers += [store.version(tx, version_id).number] if own.over + own.under_way else []
+        numbers += [seen.number(version_id)] if own.over + own.under_way else []
         lines += lines_of(found, {}, seen.services)
     cost = seen.cost(lines, expected.cost, cascade_id, scope)
     entered = past.over + past.under_way
@@ -191,7 +229,7 @@ def _versions(seen: _Seen, cascade_id: int, told: Foretold) -> frozenset[int]:
     """Return the versions by which people of a launch may have entered: its own, and those that were on trial
     with it since it began."""
     found = {told.version_id}
-    for trial in reversed(trials.of_cascade(seen.tx, cascade_id)):
+    for trial in seen.trials(cascade_id):
         tried = {trial.base_id, *(arm.version_id for arm in trial.arms)}
         began, ended = trial.started_at, trial.ended_at
         if not found & tried or (ended is not None and ended <= told.started_at):
@@ -205,12 +243,9 @@ def _week(seen: _Seen, row: WeekRow) -> Hindsight:
     """Hold what was told of a version's first week against those who have entered in it."""
     told = msgspec.json.decode(row.forecast, type=Week)
     tx, now = seen.tx, seen.now
-    cascade = cascade_of(seen.office, tx, row.version_id)
-    since = _hour(row.at) + HOUR_MS
-    until = min(since + DAYS * DAY, FOREVER if row.until is None else _hour(row.until) + HOUR_MS)
-    scope = Scope(version_id=row.version_id, since=since, until=max(since, until))
+    scope = _scope_of_week(row)
     found = tally(tx, row.cascade_id, scope, seen.changed)
-    past = happened(stages(cascade), found.shapes, found.legs)
+    past = happened(seen.stages(row.version_id), found.shapes, found.legs)
     lines = lines_of(found, {}, seen.services)
     cost = seen.cost(lines, told.costs, row.cascade_id, scope)
     people = past.over + past.under_way
@@ -230,15 +265,22 @@ def _week(seen: _Seen, row: WeekRow) -> Hindsight:
             *(_of_each("cost", name, one, cost[name], people) for name, one in told.costs.items()),
         ]
     )
-    if told.entries is not None and until - since == DAYS * DAY:
-        all_told = tally(tx, row.cascade_id, Scope(since=since, until=until), seen.changed)
+    if told.entries is not None and scope.until - scope.since == DAYS * DAY:
+        all_told = tally(tx, row.cascade_id, structs.replace(scope, version_id=0), seen.changed)
         entered = sum(runs for shape, runs in all_told.shapes.items() if not shape.holdout)
         figures.insert(0, Compared("entered", "", told.entries.expected, told.entries.between, entered))
-    over = now >= until and past.under_way <= SETTLED * people and people > 0
+    over = now >= scope.until and past.under_way <= SETTLED * people and people > 0
     return Hindsight(
         row.slug, 0, row.number, f"trigger {told.trigger}", row.at, told.basis, over, past.under_way,
         tuple(figures), uncounted=told.uncounted,
     )  # fmt: skip
+
+
+def _scope_of_week(row: WeekRow) -> Scope:
+    """Return the week after a version's first hour, or less where it was followed by another one."""
+    since = _hour(row.at) + HOUR_MS
+    until = min(since + DAYS * DAY, FOREVER if row.until is None else _hour(row.until) + HOUR_MS)
+    return Scope(version_id=row.version_id, since=since, until=max(since, until))
 
 
 def _of_each(name: str, currency: str, told: Told, came: int, people: int) -> Compared:

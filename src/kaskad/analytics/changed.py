@@ -12,6 +12,8 @@ CORRECTED = 5_000
 # The same for what looks once an hour, where nobody waits: a busy site is never done with counting.
 LOOKED = 50_000
 PIECE = 1_000
+Span = tuple[int, int, int]  # which counts: of so many hours each, from one hour (since 1970) until another
+Asked = tuple[int, int, Span]  # of a cascade, of its version (0: of all)
 
 
 class Changed:
@@ -26,8 +28,7 @@ class Changed:
         keys = waiting(tx, most)
         self.uncounted = len(keys) if len(keys) > most else 0
         self.courses: dict[int, str] = {}
-        # What was summed of whole hours: by cascade, version (0: of all) and stretch, see `courses`.
-        self.sums: dict[tuple[int, int, tuple[int, int, int]], list[Row]] = {}
+        self.sums: dict[Asked, list[Row]] = {}  # what was summed of whole hours, see `courses`
         self._tx, self.now = tx, now
         self._keys = [] if self.uncounted else sorted(keys)
         self._known: dict[tuple[int, int], Standing] = {}

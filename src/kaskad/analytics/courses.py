@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from sys import byteorder
 
 import msgspec
 from msgspec import Struct, field, structs
 
-from kaskad.analytics.changed import PIECE, Changed
+from kaskad.analytics.changed import PIECE, Asked, Changed, Span
 from kaskad.analytics.scope import FOREVER, People, Scope
 from kaskad.domain.course import Leg, Part, Shape, live, part_of
 from kaskad.store.courses import DAY, EVER, HOUR_MS, Entry, parts, stand, submitted, waiting
@@ -63,10 +63,10 @@ def tally(tx: Transaction, cascade_id: int, scope: Scope, changed: Changed | Non
     changed = changed or Changed(tx)
     told = Tally(uncounted=changed.uncounted)
     counts = Counts()
-    first, last = -(-scope.since // HOUR_MS) * HOUR_MS, scope.until // HOUR_MS * HOUR_MS
-    if scope.people is None and first <= last:  # whole hours as counted, the rest by runs
-        _sum(tx, cascade_id, structs.replace(scope, since=first, until=last), told, changed)
-        edges = [(scope.since, first), (last, scope.until)]
+    whole = _in_hours(scope)
+    if whole is not None:  # as counted, the rest by runs
+        _sum(tx, cascade_id, whole, told, changed)
+        edges = [(scope.since, whole.since), (whole.until, scope.until)]
     else:
         edges = [(scope.since, scope.until)]
     for since, until in edges:
@@ -200,15 +200,41 @@ def _span(scope: Scope) -> dict[str, int]:
     return {"version_id": scope.version_id, "since": scope.since, "until": scope.until}
 
 
-def _sum(tx: Transaction, cascade_id: int, scope: Scope, told: Tally, changed: Changed) -> None:
+def look_ahead(tx: Transaction, scopes: Iterable[tuple[int, Scope]], changed: Changed) -> None:
+    """Sum what tallies of these scopes of cascades will ask for, by one statement for all of them."""
+    wanted: dict[Asked, None] = {}
+    for cascade_id, scope in scopes:
+        whole = _in_hours(scope)
+        if whole is not None:
+            for _, span in _pieces(whole, changed.now):
+                wanted[cascade_id, scope.version_id, span] = None
+    _look_up(tx, wanted, changed)
+
+
+def _in_hours(scope: Scope) -> Scope | None:
+    """Return what of a scope is whole hours, which are counted; None: nothing is, or of some people."""
+    since, until = -(-scope.since // HOUR_MS) * HOUR_MS, scope.until // HOUR_MS * HOUR_MS
+    return (
+        None
+        if scope.people is not None or since > until
+        else structs.replace(scope, since=since, until=until)
+    )
+
+
+def _pieces(scope: Scope, now: int) -> list[tuple[int, Span]]:
+    """Return which counts are to be added up (1), or taken off (-1)."""
     first, last = scope.since // HOUR_MS, scope.until // HOUR_MS
-    if first <= 0 and 0 < last < END and changed.now - scope.until <= LATELY_MS:
-        pieces = [(1, (EVER, 0, 1)), *[(-1, span) for span in spans(last, END)]]  # less what came since
-    else:
-        pieces = [(1, span) for span in spans(first, last)]
+    if first <= 0 and 0 < last < END and now - scope.until <= LATELY_MS:
+        return [(1, (EVER, 0, 1)), *[(-1, span) for span in spans(last, END)]]  # less what came since
+    return [(1, span) for span in spans(first, last)]
+
+
+def _sum(tx: Transaction, cascade_id: int, scope: Scope, told: Tally, changed: Changed) -> None:
+    pieces = _pieces(scope, changed.now)
+    _look_up(tx, [(cascade_id, scope.version_id, span) for _, span in pieces], changed)
     found: dict[tuple[int, str], list[int]] = {}
     for sign, span in pieces:
-        for version_id, text, *more in _sums(tx, cascade_id, scope.version_id, span, changed):
+        for version_id, text, *more in _sums(cascade_id, scope.version_id, span, changed):
             if scope.has(version_id):
                 sums = found.setdefault((version_id, text), [0, 0, 0])
                 for at, each in enumerate(more):
@@ -218,19 +244,21 @@ def _sum(tx: Transaction, cascade_id: int, scope: Scope, told: Tally, changed: C
             told.add(part_of_text(text), version_id, *sums)
 
 
-def _sums(
-    tx: Transaction, cascade_id: int, version_id: int, span: tuple[int, int, int], changed: Changed
-) -> Sequence[Row]:
-    """Return the counts of a cascade's version (0: of all) by version and part; each is asked for once."""
-    hours, since, until = span
-    if (cascade_id, 0, span) in changed.sums:
-        rows = changed.sums[cascade_id, 0, span]
-        return [row for row in rows if version_id in (0, row[0])]
-    if (cascade_id, version_id, span) not in changed.sums:
-        changed.sums[cascade_id, version_id, span] = tx.all(
-            "part_sums", cascade_id=cascade_id, version_id=version_id, hours=hours, since=since, until=until
-        )
-    return changed.sums[cascade_id, version_id, span]
+def _look_up(tx: Transaction, wanted: Iterable[Asked], changed: Changed) -> None:
+    """Sum by one statement what of this was not asked for before."""
+    sums = changed.sums
+    new = [each for each in wanted if each not in sums and (each[0], 0, each[2]) not in sums]
+    sums.update((each, []) for each in new)
+    for place, *row in tx.many("part_sums", [(at, *each[:2], *each[2]) for at, each in enumerate(new)]):
+        sums[new[place]].append(tuple(row))
+
+
+def _sums(cascade_id: int, version_id: int, span: Span, changed: Changed) -> Sequence[Row]:
+    """Return the counts of a cascade's version (0: of all) by version and part, as they were looked up."""
+    of_all = changed.sums.get((cascade_id, 0, span))
+    if of_all is None:
+        return changed.sums[cascade_id, version_id, span]
+    return of_all if not version_id else [row for row in of_all if row[0] == version_id]
 
 
 Left = tuple[int, int, Leg]  # the first hour of some (0: of all), a version, what became of a message
@@ -262,14 +290,14 @@ def moves(tx: Transaction, keys: set[tuple[int, int]]) -> Iterator[tuple[int, in
             yield hour, entry.version_id, leg, sign
 
 
-def spans(since: int, until: int) -> list[tuple[int, int, int]]:
+def spans(since: int, until: int) -> list[Span]:
     """Return which counts make up the hours from `since` to `until`: whole days where there are any."""
     if until >= END:
         return [(EVER, 0, 1)] if since <= 0 else _days(since, -(-END // DAY) * DAY)
     return _days(since, until)
 
 
-def _days(since: int, until: int) -> list[tuple[int, int, int]]:
+def _days(since: int, until: int) -> list[Span]:
     first, last = -(-since // DAY) * DAY, until // DAY * DAY
     if first >= last:
         return [(1, since, until)]

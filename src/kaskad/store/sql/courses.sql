@@ -203,16 +203,30 @@ DELETE FROM run_courses
 /* postgresql: USING unnest(:c1::bigint[], :c2::bigint[]) AS k (contact_id, run_id)
  WHERE run_courses.contact_id = k.contact_id AND run_courses.run_id = k.run_id */;
 
--- name: part_sums
--- How many runs of a cascade that entered between two hours have each part, by version, what their goals were
--- worth, and what of that came back. Texts are looked up for the sums: PostgreSQL sorted all counts by them.
-SELECT k.version_id, p.detail, k.runs, k.value, k.returned
-  FROM (SELECT version_id, part_id, CAST(sum(runs) AS BIGINT) AS runs, CAST(sum(value) AS BIGINT) AS value,
+-- name: part_sums (sqlite)
+-- How many runs of a cascade (:c2) that entered between two hours have each part, by version (:c3; 0: all), what their
+-- goals were worth, and what of that came back; each stretch of hours with its place (:c1) among those asked for.
+-- Texts are looked up for the sums: PostgreSQL sorted all counts by them.
+SELECT :c1, k.version_id, p.detail, k.runs, k.value, k.returned
+  FROM (SELECT version_id, part_id, sum(runs) AS runs, sum(value) AS value, sum(returned) AS returned
+          FROM course_counts
+         WHERE version_id IN (SELECT id FROM versions WHERE cascade_id = :c2 AND (:c3 = 0 OR id = :c3))
+           AND hours = :c4 AND hour >= :c5 AND hour < :c6
+         GROUP BY version_id, part_id) AS k
+  JOIN course_parts p ON p.id = k.part_id;
+
+-- name: part_sums (postgresql)
+-- The same. Stretch by stretch, each by the key: how long each is no plan can know, and all counts are many.
+SELECT s.place, k.version_id, p.detail, k.runs, k.value, k.returned
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::bigint[], :c5::bigint[], :c6::bigint[])
+    AS s (place, cascade_id, version_id, hours, since, until)
+ CROSS JOIN LATERAL (
+        SELECT version_id, part_id, CAST(sum(runs) AS BIGINT) AS runs, CAST(sum(value) AS BIGINT) AS value,
                CAST(sum(returned) AS BIGINT) AS returned
           FROM course_counts
-         WHERE version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id
-                                 AND (:version_id = 0 OR id = :version_id))
-           AND hours = :hours AND hour >= :since AND hour < :until
+         WHERE version_id IN (SELECT id FROM versions WHERE cascade_id = s.cascade_id
+                                 AND (s.version_id = 0 OR id = s.version_id))
+           AND hours = s.hours AND hour >= s.since AND hour < s.until
          GROUP BY version_id, part_id) AS k
   JOIN course_parts p ON p.id = k.part_id;
 
