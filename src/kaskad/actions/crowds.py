@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
 
 from msgspec import Struct, structs
@@ -40,6 +40,7 @@ from kaskad.engine.wording import look_up
 from kaskad.planning.budgets import MOST, Timing
 from kaskad.planning.costs import Cost, goes_at, points_of_days, sending_times, told_in
 from kaskad.planning.costs import entering as entering_at
+from kaskad.planning.dates import Entry, Ways, anchors, dated, has_dates, lacks_dates, ways_by_date
 from kaskad.planning.forecast import Kind
 from kaskad.planning.held import gets_late
 from kaskad.planning.walk import Ask
@@ -193,15 +194,18 @@ class Asker:
         kinds: Counter[tuple[Ask | None, ...]] = Counter()
         passed = [Counter[str]() for _ in self._cascade.steps]
         with self._office.read() as tx:
-            version, runs = self._ready(ids)
+            (version, by_date), runs = self._versions(), self._runs(ids)
             seen = look(tx, [(version, run) for run in runs], self._now, self._world.accounts)
             desk = Desk(tx, self._world, self._now)
             desk.see(seen)
             known: dict[Hashable, tuple[Way | SkipReason, ...]] = {}
             alike: Counter[tuple[tuple[Way | SkipReason, ...], Where, tuple[str, ...]]] = Counter()
-            for run in runs:
+            for run, entry in zip(runs, self._entries(ids), strict=True):
                 answers = desk.answers(version, run, {})
                 ways = self._ways(version, run, answers, known)
+                if has_dates(by_date):
+                    attributes = desk.person(run.contact_id).attributes
+                    ways = self._by_date(by_date, run, answers, ways, entry, attributes)
                 alike[ways, (answers.zones, answers.country), self._numbers(ways, answers)] += 1
         for (ways, where, numbers), count in alike.items():
             asks: list[Ask | None] = []
@@ -216,6 +220,10 @@ class Asker:
         total = max(1, len(ids))
         shares = [{why: count / total for why, count in each.most_common()} for each in passed]
         return [Kind(count, asks) for asks, count in kinds.items()], shares
+
+    def lacks_dates(self, *, contacts: bool) -> bool:
+        """Say whether steps are due by dates that are not known of these people: of `contacts` are theirs."""
+        return lacks_dates(self._cascade, contacts=contacts, events=False)
 
     def usual(self, step: Step) -> float | None:
         """Return what a message of the step costs typical people, in minor units."""
@@ -315,19 +323,41 @@ class Asker:
         number = example_number_for_type(country, PhoneNumberType.MOBILE) if country else None
         return format_number(number, PhoneNumberFormat.E164) if number and channel in PHONES else ""
 
-    def _ready(self, ids: Sequence[int]) -> tuple[Version, list[Run]]:
-        """Return the version without what only a run can answer, and a run of each contact."""
+    def _entries(self, ids: Sequence[int]) -> list[Entry]:
+        """Return when each of the people enters: one after the other, where that takes time."""
+        twice = 2 * len(ids)
+        return [
+            Entry(self._start + self._enter_over_ms * (2 * place + 1) // twice) for place in range(len(ids))
+        ]
+
+    def _by_date(
+        self, version: Version, run: Run, answers: Answers, ways: Ways, entry: Entry,
+        attributes: Mapping[str, object],
+    ) -> Ways:  # fmt: skip
+        """Return over what each step goes to one contact, of those with dates as the contact meets them."""
+        touches = tuple([structs.replace(one, run_id=-1 - one.run_id) for one in answers.touches])
+        told = structs.replace(answers, touches=touches, anchors=anchors(version, entry, attributes))
+        due_at = entry.at + approximate_ms(self._cascade.trigger.delay)
+        entered = structs.replace(run, entered_at=entry.at, due_at=due_at, wake_at=due_at)
+        return ways_by_date(version, self._silences, entered, told, ways)
+
+    def _versions(self) -> tuple[Version, Version]:
+        """Return the version without what only a run can answer, and the same with the dates of which
+        something is known."""
         steps = tuple(
             structs.replace(
-                step, at=None, holdout=0,
-                condition=None if step.condition is None else _of_contacts(step.condition),
+                step, holdout=0, condition=None if step.condition is None else _of_contacts(step.condition)
             )
             for step in self._cascade.steps
-        )  # fmt: skip
-        cascade = structs.replace(self._cascade, steps=steps, to="", exit_if=None)
-        version = prepare(0, 0, cascade, self.policy)
+        )
+        whole = structs.replace(self._cascade, steps=steps, to="", exit_if=None)
+        plain = structs.replace(whole, steps=tuple([structs.replace(step, at=None) for step in steps]))
+        return prepare(0, 0, plain, self.policy), prepare(0, 0, dated(whole, events=False), self.policy)
+
+    def _runs(self, ids: Sequence[int]) -> list[Run]:
+        """Return a run of each contact, which begins now."""
         now = self._now
-        return version, [
+        return [
             Run(contact_id, 1, 0, 0, 0, RunState.PENDING.code, Phase.ENTER, -1, None, 0, now, now, now)
             for contact_id in ids
         ]

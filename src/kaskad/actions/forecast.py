@@ -105,7 +105,7 @@ class Expected(Struct, frozen=True):
     many ways (`figures`, `without`): who gets a message of those that compete for it may be wrong by a tenth.
     `uncounted`: `budgets` there are, which are not counted for people who stand for others; `others`: money
     is short, and reckoned as if nobody else spent it, all were in one zone, and messages took no time;
-    `dates`: steps are due by some, and count as if they came too late for nobody.
+    `dates`: steps are due by some that are not known, and count as if they came too late for nobody.
     """
 
     audience: str
@@ -173,15 +173,10 @@ def of_people(
     found = making.made(what_if, budgets_of(office, cascade, making.asker, is_whole=is_whole))
     if not is_whole:
         limits = ("budgets",) if budgeted(office, cascade) else ()
-        return structs.replace(found, uncounted=(*limits, *dates_of(cascade)))
+        return structs.replace(found, uncounted=(*limits, *found.uncounted))
     left = short_of(office, cascade, whole(making.wanted))
-    lacking = (*uncounted(left, found.steps), *dates_of(cascade))
+    lacking = (*uncounted(left, found.steps), *found.uncounted)
     return structs.replace(found, budget_left=left, uncounted=lacking)
-
-
-def dates_of(cascade: Cascade) -> tuple[str, ...]:
-    """Return "dates" where steps are due by some, which nobody who forecasts knows of the people."""
-    return ("dates",) if any(step.at is not None and step.at.path for step in cascade.steps) else ()
 
 
 def uncounted(left: Amounts, steps: Sequence[StepForecast]) -> tuple[str, ...]:
@@ -290,6 +285,7 @@ class _Making:
             cost_ranges={c: range_of(each) for c, each in draws.cost.items() if c},
             without=without, basis=self._basis(), edges=tuple(self._edges()),
             coarse=tuple(what for what, is_so in rough.items() if is_so),
+            uncounted=("dates",) if self.asker.lacks_dates(contacts=self._sampled is not None) else (),
         )  # fmt: skip
 
     def _edges(self) -> Iterator[Edge]:

@@ -50,8 +50,7 @@ def expected(office: Office, slug: str, cascade: Cascade, version_id: int, peopl
             wanted[currency] = wanted.get(currency, 0.0) + float(cost[0])
     left = short_of(office, cascade, forecast.whole({name: cost for name, cost in wanted.items() if name}))
     steps = [step for one in told for step in one.told.steps]
-    dates = max(forecast.dates_of(each) for each in (cascade, *cascades.values()))
-    lacking = (*forecast.uncounted(left, steps), *dates)
+    lacking = (*forecast.uncounted(left, steps), *max(one.told.uncounted for one in told))
     return structs.replace(_together(people, told), budget_left=left, uncounted=lacking)
 
 

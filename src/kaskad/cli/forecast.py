@@ -30,7 +30,7 @@ UNCOUNTED = {
     "budgets": "Budgets are not counted for these people, as they stand for others.",
     "others": "Money is reckoned as if nobody else spent it (runs under way, other cascades), all were in "
     "the brand's time zone, and services took all messages at once.",
-    "dates": "Of steps that are due by a date (of an event or a contact) it is not counted for whom they "
+    "dates": "Nothing is known of the dates by which some steps are due, so it is not counted for whom they "
     "come too late, or at no permitted hour: fewer messages may go.",
 }
 BASES = {

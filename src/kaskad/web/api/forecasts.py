@@ -154,7 +154,7 @@ class ForecastView(View):
             description="budgets: there are some, which are not counted as these people stand for others; "
             "others: money is short, and reckoned as if runs under way and other cascades spent nothing, all "
             "were in the brand's time zone, and services took all messages at once; dates: steps are due by "
-            "some, and it is not counted for whom they come too late, or at no permitted hour."
+            "some of which nothing is known: for whom they come too late is not counted."
         ),
     ]
     without: Annotated[list[WithoutView], Field(description="The same with one step left out.")]
