@@ -227,6 +227,8 @@ def _unknown(api, capsys):
     assert "What is left of budgets is not counted" in told["notes"][-1]
     optimize._print(told)
     assert re.search(r"^robot +robot_call +0% +\? ", capsys.readouterr().out, re.MULTILINE)
+    optimize._print({**told, "compared": 1})
+    assert "; 1 order compared\n" in capsys.readouterr().out
     api.post("/lists", {"name": "empty"})
     told = api.post("/cascades/new/optimize", {"definition": text, "list": "empty"})
     assert told["notes"] == ["There is nobody in this audience."] and told["proposals"] == []

@@ -214,4 +214,4 @@ def test_all_runs_move_in_the_background_and_a_move_can_be_stopped(api, taker, c
     going.state = "cancelled"
     where = ["--db", api.service.db.name]
     assert run(["runs", "migrate", "one", "--to", "1", *where]) == 0
-    assert "0 runs go on in version 1." in capsys.readouterr().out
+    assert "0 runs will go on in version 1." in capsys.readouterr().out

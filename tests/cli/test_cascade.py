@@ -107,10 +107,10 @@ def test_a_cascade_goes_from_file_to_report(service, capsys):
     assert "address ann@email.example.org" in asked and "would not enter now: cooldown" in asked
     assert told(capsys, "explain", "bob", "--cascade", "news")["entry"] == "already in"
 
-    assert "news is paused; 1 runs keep their places." in said(capsys, "pause", "news")
+    assert "news is paused; 1 run keeps its place." in said(capsys, "pause", "news")
     assert "news goes on; 0 runs" in said(capsys, "resume", "news")
     assert "give --yes" in said(capsys, "stop", "news", code=2)
-    assert "news is stopped; 1 runs were cancelled." in said(capsys, "stop", "news", "--yes")
+    assert "news is stopped; 1 run was cancelled." in said(capsys, "stop", "news", "--yes")
     assert "cancelled" in said(capsys, "report", "news", "--watch")  # it is over: the last report stands
 
 

@@ -77,7 +77,7 @@ def test_a_bill_is_brought_in_and_taken_over_and_the_money_follows(visit, site, 
         again = client.post("/bills", data=sent, files={"file": ("again.csv", file.read_bytes())})
         assert again.headers["location"].startswith(f"/bills/{bill['id']}"), "the same file is the same bill"
     said = "\n".join(report(site.api.get(f"/bills/{bill['id']}")))
-    assert "billed, not known to us" in said and "1 messages were corrected" in said
+    assert "billed, not known to us" in said and "1 message was corrected" in said
     said = "\n".join(lines_of(site.api.get("/cascades/news/money"), "news"))
     assert re.search(r"email|letter", said) and "billed" in said
 

@@ -64,7 +64,7 @@ def give(
 ) -> None:  # fmt: skip
     """Approve texts after showing them; who has written one cannot."""
     from kaskad.cli.client import reached
-    from kaskad.cli.screens.output import as_text
+    from kaskad.cli.screens.output import as_text, many
 
     with reached(db) as client:
         found = client.get(_path(name, template))
@@ -75,7 +75,7 @@ def give(
             for one in chosen:
                 _print_words(one)
             if chosen:
-                typer.confirm(f"Approve {len(chosen)} texts?", abort=True)
+                typer.confirm(f"Approve {many(len(chosen), 'text')}?", abort=True)
         wanted = texts or [one["id"] for one in chosen]
         if wanted:
             found = client.post(_path(name, template), {"texts": wanted, "note": note})

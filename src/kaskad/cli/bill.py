@@ -99,7 +99,7 @@ def listing(
 
 def report(told: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a bill comes to, in lines."""
-    from kaskad.cli.screens.output import table
+    from kaskad.cli.screens.output import many, table
 
     code = told["currency"]
     if told["state"] != "done":
@@ -125,9 +125,11 @@ def report(told: Mapping[str, Any]) -> Iterator[str]:
     for one in told["unknowns"][:10]:
         yield f"row {one['row']}: {one['why'] or 'no message of ours'}"
     if told["taken_at"]:
-        yield f"Taken over by {told['taken_by']}: {told['taken']:,} messages were corrected."
+        corrected = many(told["taken"], "message was", "messages were")
+        yield f"Taken over by {told['taken_by']}: {corrected} corrected."
         if told["untaken"]:
-            yield f"A defect in Kaskad kept {told['untaken']:,} messages from being corrected: see the log."
+            untaken = many(told["untaken"], "message")
+            yield f"A defect in Kaskad kept {untaken} from being corrected: see the log."
     elif told["differing"]:
         yield f"`kaskad bill {told['id']} --take` lets the messages cost what was billed."
 

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 YES = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 STEP = Annotated[str, typer.Option(metavar="STEP", help="Only this step, in all versions.")]
 YAML = "application/yaml"
+BEFALLS = {  # what an action on a cascade makes of its runs: of one, of several
+    "pause": ("run keeps its place", "runs keep their places"),
+    "resume": ("run wanted", "runs wanted"),
+    "stop": ("run was cancelled", "runs were cancelled"),
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -262,7 +267,7 @@ def pause(
     if skip and not step:
         raise typer.BadParameter("say which step people are to pass over: --step NAME --skip")
     if not step:
-        _control(cascade, "pause", "{slug} is paused; {runs} runs keep their places.", db, as_json)
+        _control(cascade, "pause", "{slug} is paused; {runs}.", db, as_json)
         return
     way = "pass it over" if skip else "wait at it"
     words = f"Step {step} of {cascade} is paused: people {way}, the rest goes on."
@@ -272,11 +277,11 @@ def pause(
 def resume(cascade: CASCADE, step: STEP = "", db: DB = "", as_json: JSON = False) -> None:
     """Let a paused cascade send again, or a paused step of it; guardrails watch anew from here."""
     if not step:
-        _control(cascade, "resume", "{slug} goes on; {runs} runs wanted to send meanwhile.", db, as_json)
+        _control(cascade, "resume", "{slug} goes on; {runs} to send meanwhile.", db, as_json)
         if not as_json:
             _tell_paused(cascade, db)
         return
-    words = "Step {step} goes on; {runs} runs wanted to send it meanwhile."
+    words = "Step {step} goes on; {runs} to send it meanwhile."
     _control(cascade, f"steps/{step}/resume", words, db, as_json)
 
 
@@ -286,7 +291,7 @@ def stop(cascade: CASCADE, yes: YES = False, db: DB = "", as_json: JSON = False)
         if as_json or not sys.stdin.isatty():
             raise typer.BadParameter("nobody can be asked here, and this cannot be undone: give --yes")
         typer.confirm(f"End {cascade} for good, and cancel all its runs?", abort=True)
-    _control(cascade, "stop", "{slug} is stopped; {runs} runs were cancelled.", db, as_json)
+    _control(cascade, "stop", "{slug} is stopped; {runs}.", db, as_json)
 
 
 def _tell_paused(cascade: str, db: str) -> None:
@@ -303,11 +308,12 @@ def _control(
     cascade: str, action: str, words: str, db: str, as_json: bool, told: dict[str, bool] | None = None
 ) -> None:
     from kaskad.cli.client import part, reached
-    from kaskad.cli.screens.output import as_text
+    from kaskad.cli.screens.output import as_text, many
 
     with reached(db) as client:
         done = client.post(f"/cascades/{part(cascade)}/{action}", told)
-    typer.echo(as_text(done) if as_json else words.format(**done))
+    runs = many(done.get("runs", 0), *BEFALLS[action.rpartition("/")[2]])
+    typer.echo(as_text(done) if as_json else words.format(**{**done, "runs": runs}))
 
 
 def _definition(file: str, as_json: bool) -> tuple[str, str]:

@@ -45,12 +45,13 @@ def erasures(
 def lines(act: Mapping[str, Any]) -> Iterator[str]:
     """Yield an act as people read it."""
     from kaskad.cli.contact import consent_words
+    from kaskad.cli.screens.output import many
 
     yield f"{act['id']}  {act['contact']} was erased {act['at'][:19].replace('T', ' ')} UTC by {act['by']}"
     for what, count in act["deleted"].items():
         yield f"  {count:>6}  {what}"
     if act["searching"]:
         yield f"  still being looked through for the person: {', '.join(act['searching'])}"
-    yield f"  {len(act['hashes'])} addresses stay suppressed, as hashes"
+    yield f"  {many(len(act['hashes']), 'address stays', 'addresses stay')} suppressed, as hashes"
     for consent in act.get("consents", ()):
         yield f"  kept as proof: {consent_words(consent)}"

@@ -34,7 +34,7 @@ def reclassify(
     Facts and what runs are said to have ended with are corrected. Nothing is sent, and no run begins again.
     """
     from kaskad.cli.client import reached
-    from kaskad.cli.screens.output import as_text
+    from kaskad.cli.screens.output import as_text, many
 
     total: dict[str, Any] = {"messages": 0, "hits": 0, "changed": {}, "facts": 0, "outcomes": {}}
     told: dict[str, Any] = {"since": when(since), "dry_run": dry_run}
@@ -54,7 +54,7 @@ def reclassify(
         typer.echo(as_text({**total, "dry_run": dry_run}))
         return
     would = "would change" if dry_run else "changed"
-    typer.echo(f"{total['hits']:,} hits of {total['messages']:,} messages were judged.")
+    typer.echo(f"{many(total['hits'], 'hit')} of {many(total['messages'], 'message')} judged.")
     changes = [f"{count:,} {what}" for what, count in sorted(total["changed"].items())]
     typer.echo(f"Verdicts that {would}: {', '.join(changes) or 'none'}.")
     if not dry_run:

@@ -65,11 +65,11 @@ def show(which: WHICH, db: DB = "", as_json: JSON = False) -> None:
 def cancel(which: WHICH, db: DB = "", as_json: JSON = False) -> None:
     """End an import before its end; whom it has brought in stays."""
     from kaskad.cli.client import part, reached
-    from kaskad.cli.screens.output import as_text
+    from kaskad.cli.screens.output import as_text, many
 
     with reached(db) as client:
         told = client.post(f"/imports/{part(which)}/cancel")
     if as_json:
         typer.echo(as_text(told))
     else:
-        typer.echo(f"{which} is cancelled after {told['rows']} rows; whom they brought in stays.")
+        typer.echo(f"{which} is cancelled after {many(told['rows'], 'row')}; whom they brought in stays.")

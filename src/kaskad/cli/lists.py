@@ -204,13 +204,14 @@ def rfm(
     as_json: JSON = False,
 ) -> None:
     """Show what the scores of RFM are counted from; with --event say it, and count them anew."""
-    from kaskad.cli.screens.output import table
+    from kaskad.cli.screens.output import many, table
 
     rule = {"events": event, "property": property_name, "days": days}
     told = _call(db, "PUT", "/rfm", rule) if event else _call(db, "GET", "/rfm")
     words = [
-        f"{told['customers']} contacts have an event {' or '.join(told['events'])} of {told['days']} "
-        f"days; money is {told['property']}. Counted {told['counted_at'][:16].replace('T', ' ')} UTC."
+        f"{many(told['customers'], 'contact has', 'contacts have')} an event "
+        f"{' or '.join(told['events'])} of {told['days']} days; "
+        f"money is {told['property']}. Counted {told['counted_at'][:16].replace('T', ' ')} UTC."
     ]
     if told["purchases"]:
         edges = zip(range(1, 5), told["days_since"][::-1], told["purchases"], told["money"], strict=True)
@@ -223,10 +224,11 @@ def rfm(
 def refresh_segments(db: DB = "", as_json: JSON = False) -> None:
     """Make now what segments are counted from; a server does so by itself where segments are asked about."""
     from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import many
 
     with reached(db) as client:
         told = _answered(client, None, "/questions/refresh")
-    _said({"contacts": told["contacts"]}, as_json, f"Made for {told['contacts']} contacts.")
+    _said({"contacts": told["contacts"]}, as_json, f"Made for {many(told['contacts'], 'contact')}.")
 
 
 def preview_segment(

@@ -53,7 +53,7 @@ def merge(
 ) -> None:
     """Make two contacts one: the history of both stays, and what either refused stays refused."""
     from kaskad.cli.client import reached, whom
-    from kaskad.cli.screens.output import say
+    from kaskad.cli.screens.output import many, say
 
     if not yes:
         raise typer.BadParameter(
@@ -61,9 +61,10 @@ def merge(
         )
     with reached(db) as client:
         done = client.post(f"/contacts/{whom(kept)}/merge", {"other": other})
-    told = f"{done['merged']} is part of {done['id']} now, with {done['runs']} runs."
+    told = f"{done['merged']} is part of {done['id']} now, with {many(done['runs'], 'run')}."
     if done["ended"]:
-        told += f" {done['ended']} live runs go on in the run of the other that was further."
+        ended = many(done["ended"], "live run goes", "live runs go")
+        told += f" {ended} on in the run of the other that was further."
     if done["conflicts"]:
         told += f" Said differently, and kept in the history: {', '.join(done['conflicts'])}."
     say(as_json, done, told)

@@ -134,8 +134,9 @@ def _write(found: Mapping[str, Any], file: Path, quiet: bool) -> None:
 
 def _print(told: Mapping[str, Any]) -> None:
     from kaskad.cli.screens.audience import NOBODY, whom
+    from kaskad.cli.screens.output import many
 
-    tell(f"{whom(told)}; {told['compared']} orders compared", bold=True)
+    tell(f"{whom(told)}; {many(told['compared'], 'order')} compared", bold=True)
     if not told["size"]:
         tell(NOBODY)
         return

@@ -36,7 +36,7 @@ def bring(
     valid_until. The longest prefix or domain wins; days are the installation's.
     """
     from kaskad.cli.client import part, reached
-    from kaskad.cli.screens.output import say
+    from kaskad.cli.screens.output import many, say
 
     try:
         data = file.read_bytes()
@@ -46,7 +46,8 @@ def bring(
     with reached(db) as client:
         path = f"/accounts/{part(account)}/prices"
         told = client.call("PUT", path, query=query, content=data, kind="text/csv")
-    say(as_json, told, f"{told['size']} rows of {told['source']} are the prices of {account} from now on.")
+    rows = many(told["size"], "row")
+    say(as_json, told, f"The prices of {account} are those of {rows} in {told['source']} from now on.")
 
 
 def show(

@@ -129,7 +129,7 @@ def migrate(
     place, or where a message is on its way: it is told how many, and why.
     """
     from kaskad.cli.client import reached
-    from kaskad.cli.screens.output import as_text
+    from kaskad.cli.screens.output import as_text, many
     from kaskad.domain.errors import KaskadError
 
     mapping = dict(pair.partition("=")[::2] for pair in pairs or ())
@@ -143,7 +143,7 @@ def migrate(
         return
     if total.get("problem"):
         raise KaskadError(total["problem"])
-    typer.echo(f"{total['moved']:,} runs {'would go on' if dry_run else 'go on'} in version {to}.")
+    typer.echo(f"{many(total['moved'], 'run')} {'would' if dry_run else 'will'} go on in version {to}.")
     for place, count in sorted(total["places"].items()):
         typer.echo(f"  {count:,} {place}")
     for why, count in sorted(total["stay"].items()):

@@ -269,12 +269,12 @@ def delete(
 ) -> None:
     """Delete a template, or one channel or language of it; cascades keep theirs until activated again."""
     from kaskad.cli.client import part, reached
-    from kaskad.cli.screens.output import say
+    from kaskad.cli.screens.output import many, say
 
     query = {"channel": channel or None, "language": language or None}
     with reached(db) as client:
         told = client.call("DELETE", f"/templates/{part(name)}", query=query)
-    say(as_json, told, f"{told['deleted']} texts of {name} are deleted.")
+    say(as_json, told, f"{many(told['deleted'], 'text')} of {name} deleted.")
 
 
 def properties(text: str) -> dict[str, Any]:

@@ -53,6 +53,8 @@ def uplift(
 
 
 def _head(told: dict[str, Any]) -> None:
+    from kaskad.cli.screens.output import many
+
     days = told["within_ms"] / 86_400_000
     goal = f"{told['goal']} within {days:g} days" if told["goal"] else "no goal"
     tell(f"{told['cascade']} · {goal} · entered before {_day(told['until'])}", bold=True)
@@ -78,7 +80,9 @@ def _head(told: dict[str, Any]) -> None:
     if told["later"]:
         tell("Who entered later is not counted: another share, or nobody, was held out by then.")
     if told["waiting"]:
-        tell(f"{told['waiting']} people entered later: their time for the goal is not over.")
+        tell(
+            f"{many(told['waiting'], 'person', 'people')} entered later: their time for the goal is not over."
+        )
     if told["uneven"]:
         share = told["expected_holdout"]
         tell(
