@@ -65,3 +65,41 @@ def test_the_preview_names_the_first_step_to_whatever_it_asks(site):
         assert "preview/letter?step=chat&amp;who=" in client.get("/cascades/letters/preview").text
         assert client.get("/cascades/letters/preview/letter?step=chat&who=ann").status_code == 200
         assert client.get("/cascades/letters/preview/letter?who=ann").status_code == 404
+
+
+LARGE = """
+const much = "123\u00a0456", share = "<small class=quiet>45\u00a0%</small>";
+for (const row of document.querySelectorAll(".by-step .table:has(.chip) tbody tr"))
+  [...row.querySelectorAll("td.number")].forEach((cell, place) => {
+    cell.textContent = place < 6 ? much : "1\u00a0234\u00a0567\u00a0₸";
+    if ([2, 3].includes(place))
+      cell.innerHTML = `<span>${much} ${share}<span class="quiet"> / ${much} ${share}</span></span>`;
+  });
+"""
+
+
+def test_a_report_of_large_figures_fits_its_table_in_russian(visit, site):
+    page = visit("viewer", language="ru").goto("/cascades/news")
+    steps = page.locator(".by-step .table-wrap:has(.chip)")
+    steps.wait_for()
+    page.evaluate(LARGE)
+    assert "123\u00a0456" in steps.inner_text()
+    assert not steps.evaluate(TOO_WIDE)
+
+
+def test_names_on_an_axis_are_broken_where_words_end_or_are_joined(visit, site):
+    page = visit("viewer", width="phone").goto("/cascades/news")
+    script = (
+        page.locator("script[src*='/js/report.js']").get_attribute("src").replace("report.js", "charts.js")
+    )
+    told = "the list spring-sale-of-garden-chairs\nSunday, 29 November"
+    lines = page.evaluate("async ([from, name]) => (await import(from)).folded(name, 104)", [script, told])
+    assert "".join(lines).replace(" ", "") == told.replace(" ", "").replace("\n", ""), "nothing is lost"
+    assert all(line.split()[-1][-1] == "-" or f"{line} " in f"{told} ".replace("\n", " ") for line in lines)
+    assert len(lines) > 3
+
+
+def test_a_form_of_alarms_stands_in_one_column_on_a_phone(visit, site):
+    page = visit("owner", language="ru", width="phone").goto("/settings/alarms")
+    through, to = (page.locator(f"[name={name}]").bounding_box() for name in ("account", "to"))
+    assert to["y"] > through["y"] + through["height"] and to["width"] > 250

@@ -51,6 +51,20 @@ export function broken(text, most, size = (line) => line.length) {
   return lines;
 }
 
+const pen = document.createElement("canvas").getContext("2d");
+
+/** Return a name in lines of so many pixels; a longer word is parted behind what joins it: - _ . / @ :. */
+export function folded(name, most) {
+  pen.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  const long = (text) => pen.measureText(text).width;
+  const words = name.split("\n").map((line) => line.split(" ").flatMap((word) =>
+    long(word) > most ? word.split(/(?<=[-_./@:])/).reduce(joined(most, long), []) : [word]).join(" "));
+  return words.flatMap((line) => broken(line, most, long));
+}
+
+const joined = (most, long) => (parts, part) =>
+  parts.length && long(parts.at(-1) + part) <= most ? [...parts.slice(0, -1), parts.at(-1) + part] : [...parts, part];
+
 /** Return how many minor units one of a currency is. */
 export const unit = (currency) =>
   10 ** new Intl.NumberFormat(language, { style: "currency", currency }).resolvedOptions().maximumFractionDigits;
@@ -88,9 +102,11 @@ export const values = (name = "", format = number, more = {}) => ({
   ...Object.fromEntries(Object.entries(more).filter(([key]) => key !== "axisLabel")),
 });
 
-/** Return an axis of names; on narrow charts long ones are broken into lines. */
+/** Return an axis of names; long ones are broken into lines, on narrow charts into more of them. */
 export const names = (rows, narrow = false, more = {}) => ({
-  ...axis("", { axisLabel: { color: colour("--ink"), width: narrow ? 104 : 190, overflow: "break", hideOverlap: false, lineHeight: 15 } }),
+  ...axis("", { axisLabel: {
+    color: colour("--ink"), formatter: (name) => folded(name, narrow ? 104 : 190).join("\n"), hideOverlap: false, lineHeight: 15,
+  } }),
   type: "category", data: rows, splitLine: { show: false }, ...more,
 });
 
