@@ -102,7 +102,7 @@ LAWS: tuple[Law, ...] = (
         "covers opted-in dialogues with a bot is open. Use MAX, VK, SMS or e-mail.",
         says_ru="Реклама на ресурсах с ограниченным доступом запрещена, ФАС назвала Telegram и WhatsApp. "
         "Касается ли "
-        "это диалогов с согласившимися, не решено. Подойдут MAX, ВКонтакте, SMS, e-mail.",
+        "это диалогов с согласившимися, не решено. Подойдут MAX, ВКонтакте, SMS, email.",
     ),
     Law(
         id="ru-foreign-messengers", countries=("RU",), channels=_MESSENGERS_ABROAD, verdict=Verdict.DENY,
@@ -142,7 +142,7 @@ LAWS: tuple[Law, ...] = (
         id="eu-ads-consent", countries=EU, classes=_ADS, verdict=Verdict.CONSENT,
         article=worded("ePrivacy Directive, art. 13; GDPR, art. 7 and 21"), since=date(2018, 5, 25),
         says="E-mail, SMS and robot calls that advertise need opt-in; an objection is absolute.",
-        says_ru="Реклама по e-mail, SMS и звонками робота — только с согласием; возражение безусловно.",
+        says_ru="Реклама по email, SMS и звонками робота — только с согласием; возражение безусловно.",
     ),
     Law(
         id="fr-sales-calls", countries=("FR",), channels=_CALLS, classes=_ADS, verdict=Verdict.WINDOW,
