@@ -73,7 +73,7 @@ def arranged(
     for step in path:
         last, needed = items[-1] if items else None, step.number in fixed or step.number in looked_at
         block = 0 if last is None else last.block + (needed or last.needed)
-        led = _led(cascade, step, stages, kinds, outlook, currency)
+        led = _led(step, stages, kinds, outlook, currency)
         stage = stages[step.number]
         items.append(
             Item(step.number, intrusion(step.channels[0]), block, needed, stage.ends or bool(stage.branch),
@@ -249,8 +249,7 @@ def _turning(path: Sequence[Step], kinds: Sequence[Kind], when: When) -> dict[in
 
 
 def _led(
-    cascade: Cascade, step: Step, stages: Sequence[Stage], kinds: Sequence[Kind], outlook: Outlook,
-    currency: str,
+    step: Step, stages: Sequence[Stage], kinds: Sequence[Kind], outlook: Outlook, currency: str
 ) -> float:  # fmt: skip
     """Return what the branch costs that a reaction to a step leads to, for one person."""
     go = stages[step.number].branch

@@ -160,7 +160,7 @@ class _Making:
             mixed=None if mix is None else self._mix(mix, choices),
             sorts=tuple(self._sorts(choices[found].order if found is not None else self._today)),
             waits=waits, proposals=proposals(self._text, self._cascade, ground, weighed, waits),
-            notes=tuple(self._notes(today, found, wish)), revision=revision_of(self._text),
+            notes=tuple(self._notes(today, found)), revision=revision_of(self._text),
         )  # fmt: skip
 
     def parted(self, parting: Parting) -> Optimized:
@@ -284,7 +284,7 @@ class _Making:
             for names, (share, *told) in ranked
         ]
 
-    def _notes(self, today: Choice, found: int | None, wish: Wish) -> list[str]:
+    def _notes(self, today: Choice, found: int | None) -> list[str]:
         """Return what is not known, and what stands in the way."""
         ground, notes = self._ground, list[str]()
         if not ground.groups:

@@ -81,7 +81,7 @@ def measure(office: Office, slug: str, among: Among = ALL, *, ripe: bool = True)
     with office.read() as tx:
         asked.note_of_many(office, tx)
         changed = Changed(tx, now)
-        return _measured(office, tx, _counted(office, tx, slug, among, ripe, now, changed), now, changed)
+        return _measured(tx, _counted(office, tx, slug, among, ripe, now, changed), now, changed)
 
 
 def drawn(office: Office, slug: str, among: Among = ALL, most: int | None = None) -> Drawn:
@@ -134,7 +134,7 @@ def _counted(
     )  # fmt: skip
 
 
-def _measured(office: Office, tx: Transaction, of: _Counted, now: int, changed: Changed) -> Uplift:
+def _measured(tx: Transaction, of: _Counted, now: int, changed: Changed) -> Uplift:
     row, whole, counted, told, span = of.row, of.whole, of.counted, of.told, of.span
     told_in = exchanges(tx, row.id, now, counted)
     effect = uplift.treated_and_held(told)

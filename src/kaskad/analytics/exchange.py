@@ -68,7 +68,7 @@ def exchanges(tx: Transaction, cascade_id: int, now: int, scope: Scope = EVERYTH
     last = day_of(max(until - 1, 0), zone)
     return Told(
         found.over(_spent(tx, cascade_id, money, found, zone, scope.since, until), last),
-        found.over(_brought(tx, cascade_id, worth, found, scope.since, until), last),
+        found.over(_brought(tx, worth, found, scope.since, until), last),
     )
 
 
@@ -111,7 +111,7 @@ def _spent(
 
 
 def _brought(
-    tx: Transaction, cascade_id: int, worth: Mapping[int, str], found: Daily, since: int, until: int
+    tx: Transaction, worth: Mapping[int, str], found: Daily, since: int, until: int
 ) -> Iterator[tuple[str, int, int]]:
     versions = [number for number, currency in worth.items() if currency in found.told]
     first, last = since // HOUR_MS // DAY * DAY, -(-until // HOUR_MS // DAY) * DAY

@@ -68,7 +68,7 @@ def patience_ms(version: Version, number: int) -> int:
     return version.policy.outage_skip_after_ms
 
 
-def retry_at(version: Version, run: Run, passage: Passage, now: int) -> int | None:
+def retry_at(run: Run, passage: Passage, now: int) -> int | None:
     """Return when a failed message may be tried again; None where nothing proves that it did not arrive.
 
     A further attempt that would fail as well is none, nor is one after the last of `RETRY_AFTER_MS`.

@@ -208,7 +208,7 @@ def _failed(version: Version, run: Run, passage: Passage, now: int) -> Decision 
     if step.on_fail != "next":
         again_at = clocks.redial_at(version, passage, now)
     if again_at is None and step.on_fail == "retry":
-        again_at = clocks.retry_at(version, run, passage, now)
+        again_at = clocks.retry_at(run, passage, now)
     if again_at is None:
         return Enter(step.next, now, "failed")
     answered = passage.sent_at is not None or passage.mask & Kind.REJECTED.bit

@@ -59,7 +59,7 @@ def move(run: Run, passages: Passages, old: Cascade, new: Version, mapping: Mapp
             return worded(
                 "%(steps)r no longer goes by the channel that was used", steps=old.steps[one.step].id
             )
-    step = _next(run, passages, old, to)
+    step = _next(run, old, to)
     if step is None:
         return worded(
             "nothing is left to do after %(steps)r: --map says where to go on", steps=old.steps[run.step].id
@@ -74,7 +74,7 @@ def move(run: Run, passages: Passages, old: Cascade, new: Version, mapping: Mapp
     return Move(step, tuple(sorted(dropped)))
 
 
-def _next(run: Run, passages: Passages, old: Cascade, to: Mapping[int, int | None]) -> int | None:
+def _next(run: Run, old: Cascade, to: Mapping[int, int | None]) -> int | None:
     """Return the number of the step to be at: that of its own, else that of the next which is still there."""
     number: int | None = run.step
     if number is None or number < 0:

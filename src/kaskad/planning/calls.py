@@ -205,7 +205,7 @@ class Calls:
         self.desk.open(Task(life, send, due_at, urgent, price, currency, now), now)
         self._agenda.put(now, DESK, _ANYBODY)
 
-    def forget(self, now: int) -> None:
+    def forget(self) -> None:
         """Take back calls that nobody has made, as the engine does: they touched nobody and cost nothing."""
         for task in self.desk.undialled:
             task.life.forget_call(task.step)
@@ -216,7 +216,7 @@ class Calls:
     def ended(self, now: int) -> Mapping[int, int]:
         """Return by step how many calls were not made in time, once all is over."""
         self.desk.sweep(now)
-        self.forget(now)
+        self.forget()
         return self.desk.uncalled
 
     def work(self, now: int) -> None:

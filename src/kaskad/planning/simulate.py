@@ -156,7 +156,7 @@ class _Play:
             else:
                 self._turn(self._lines[whom], at)
             if self._calls is not None and self._calls.desk.undialled:
-                self._calls.forget(at)
+                self._calls.forget()
             if not count % _TELL_EVERY:
                 self._tell(self._over / len(lives))
         return Played(

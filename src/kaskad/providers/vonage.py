@@ -176,7 +176,7 @@ class Vonage(Provider):
             raise SendError(Reason.AMBIGUOUS, "the answer names no message", accepted=None)
         taken = [part for part in parts if _text(part.get("status")) == "0"]
         if not taken:
-            raise _refusal(parts[0], response)
+            raise _refusal(parts[0])
         return Accepted(_text(taken[0].get("message-id")), _cost(taken))
 
     def verify_webhook(self, hook: Request, account: Account, now: int) -> None:
@@ -211,7 +211,7 @@ def sign(told: Mapping[str, str], secret: str, method: str) -> str:
     return hmac.digest(secret.encode(), signed, METHODS[method]).hex()
 
 
-def _refusal(part: Mapping[str, Any], response: Response) -> SendError:
+def _refusal(part: Mapping[str, Any]) -> SendError:
     code = _text(part.get("status"))
     if not code:
         return SendError(Reason.AMBIGUOUS, "the answer tells no status", accepted=None)

@@ -101,7 +101,7 @@ class Forms:
             return _problem(request, typed, 404, "There is no such form.")
         if not self._may_post(form, typed.origin):
             return _problem(request, typed, 403, "This page may not post this form.")
-        language = _language(request, form, typed)
+        language = _language(request, typed)
         try:
             value = normalise(Channel.SMS, typed.fields.get("phone", ""), form.country or None)
         except BadAddress:
@@ -185,7 +185,7 @@ class Forms:
             value = normalise(channel, email or phone, form.country or None)
         except BadAddress as error:
             return f"{error}."
-        language = _language(request, form, typed)
+        language = _language(request, typed)
         text = await self._words(form, language, typed.fields.get("version", ""))
         told = evidence_of(request)
         source = request.headers.get("referer", "") or typed.fields.get("source", "") or typed.origin
@@ -208,17 +208,17 @@ class Forms:
             by = "code" if channel is not Channel.EMAIL else "link"
             return JSONResponse({"state": "asked", "confirm_by": by}, 202, _cors(typed.origin))
         if channel is not Channel.EMAIL:
-            return code_page(_language(request, form, typed), form, value)
+            return code_page(_language(request, typed), form, value)
         if form.redirect:
             return RedirectResponse(form.redirect, 303, {"Cache-Control": "no-store"})
-        return asked_page(_language(request, form, typed))
+        return asked_page(_language(request, typed))
 
 
 def _asks(form: Form) -> str:
     return "an e-mail address" if form.takes_email else "a phone number"
 
 
-def _language(request: Request, form: Form, typed: _Typed) -> str:
+def _language(request: Request, typed: _Typed) -> str:
     """Return the language of the form that was filled in, else of the browser."""
     told = typed.fields.get("language", "")[:2].lower()
     return told if told in ("ru", "kk", "en") else language_for(request)
@@ -229,7 +229,7 @@ def _problem(request: Request, typed: _Typed, status: int, text: str, form: Form
         return JSONResponse({"state": "refused", "detail": text}, status, _cors(typed.origin))
     if form is None:
         return page(request, "missing", status=status)
-    return form_page(_language(request, form, typed), form, trouble=status, kept=typed.fields)
+    return form_page(_language(request, typed), form, trouble=status, kept=typed.fields)
 
 
 def _json_fields(body: bytes) -> dict[str, str]:

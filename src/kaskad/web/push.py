@@ -99,7 +99,7 @@ class Push:
             return found
         account, told, new = found
         if told.old:
-            return await self._renew(account, told, new)
+            return await self._renew(told, new)
         event = f"subscription {sha256(str(new).encode()).hexdigest()[:16]}"
         kind, text = (Kind.REPLIED, told.digits) if told.digits else (Kind.STARTED, told.token)
         if not text:
@@ -129,7 +129,7 @@ class Push:
             return _trouble(error)
         return _state("off")
 
-    async def _renew(self, account: Account, told: _Told, new: Subscription) -> Response:
+    async def _renew(self, told: _Told, new: Subscription) -> Response:
         try:
             old = read_subscription(bytes(told.old).decode())
             known = await self._durable.wait(self._intake.renewal(old, new))

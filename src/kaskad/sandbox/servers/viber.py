@@ -135,7 +135,7 @@ class Viber(Server):
             raise Refused(3)
         bubble = self._show(phone, told)
         self._unanswered[phone.id] = self._unanswered.get(phone.id, 0) + 1
-        self._tell(phone, "delivered", {"message_token": int(bubble.ref), "user_id": self._id(phone)})
+        self._tell("delivered", {"message_token": int(bubble.ref), "user_id": self._id(phone)})
         return _answer(0, message_token=int(bubble.ref), chat_hostname="sandbox", billing_status=1)
 
     def _show(self, phone: Phone, told: Mapping[str, object]) -> Bubble:
@@ -180,7 +180,7 @@ class Viber(Server):
 
     def on_read(self, phone: Phone, bubble: Bubble) -> None:
         if bubble.ref:
-            self._tell(phone, "seen", {"message_token": int(bubble.ref), "user_id": self._id(phone)})
+            self._tell("seen", {"message_token": int(bubble.ref), "user_id": self._id(phone)})
 
     def on_press(self, phone: Phone, bubble: Bubble, button: Button) -> None:
         self._said(phone, button.data)
@@ -190,20 +190,20 @@ class Viber(Server):
 
     def on_block(self, phone: Phone, chat: Chat) -> None:
         self._subscribed[phone.id] = False
-        self._tell(phone, "unsubscribed", {"user_id": self._id(phone)})
+        self._tell("unsubscribed", {"user_id": self._id(phone)})
 
     def on_unblock(self, phone: Phone, chat: Chat) -> None:
         self._subscribed[phone.id] = True
-        self._tell(phone, "subscribed", {"user": self._user(phone)})
+        self._tell("subscribed", {"user": self._user(phone)})
 
     def _said(self, phone: Phone, text: str) -> None:
         """Tell words of a person, who subscribes by them, with what came with the last message to them."""
         if not self._may(phone):
-            self._tell(phone, "subscribed", {"user": self._user(phone)})
+            self._tell("subscribed", {"user": self._user(phone)})
         self._subscribed[phone.id] = True
         self._unanswered[phone.id] = 0
         message = {"type": "text", "text": text, "tracking_data": self._tracked.get(phone.id, "")}
-        self._tell(phone, "message", {"sender": self._user(phone), "message": message, "silent": False})
+        self._tell("message", {"sender": self._user(phone), "message": message, "silent": False})
 
     def _may(self, phone: Phone) -> bool:
         return self._subscribed.get(phone.id, bool(phone.person.ids.get(CHANNEL)))
@@ -229,7 +229,7 @@ class Viber(Server):
     def _event(self, kind: str, **told: object) -> Json:
         return {"event": kind, "timestamp": self.world.pace.now(), "message_token": self._token(), **told}
 
-    def _tell(self, phone: Phone, kind: str, told: Mapping[str, object]) -> None:
+    def _tell(self, kind: str, told: Mapping[str, object]) -> None:
         event = {**self._event(kind), **told}
         if self._hook and (kind == "message" or not self._wanted or kind in self._wanted):
             url = self._hook

@@ -108,7 +108,7 @@ def play(
     problems = _unread(look, told)
     if not problems:
         try:
-            ready = simulate.prepared(office, slug, _asked(office, slug, told))
+            ready = simulate.prepared(office, slug, _asked(told))
         except (Invalid, NotFound, Conflict) as error:
             problems = _problems(request, seen, error)
     if problems:
@@ -143,7 +143,7 @@ def _problems(request: Request, seen: Visitor, error: KaskadError) -> dict[str, 
     return {"file": look_of(request, seen).refusal(error)}
 
 
-def _asked(office: Office, slug: str, told: Mapping[str, str]) -> Asked:
+def _asked(told: Mapping[str, str]) -> Asked:
     whom = told["whom"]
     kind, _, name = whom.partition(" ")
     audience = None
