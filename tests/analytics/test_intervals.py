@@ -18,13 +18,12 @@ from kaskad.analytics.intervals import (
     holm,
     lift,
     needed,
-    needed_each,
     p_value,
     shown,
     wilson,
     z_of,
 )  # fmt: skip
-from kaskad.analytics.samples import Money, bootstrap_difference, bootstrap_mean, sample_ratio
+from kaskad.analytics.samples import Money, bootstrap_difference, sample_ratio
 from kaskad.analytics.sequential import (
     difference_at_any_look,
     evidence_above,
@@ -34,11 +33,16 @@ from kaskad.analytics.sequential import (
 
 TRIALS = int(os.environ.get("KASKAD_TRIALS", "0"))  # 10 000 in `make calibration`
 CASCADE, HELD = Share(540, 9000), Share(42, 1000)
+NOTHING = Money({0: 1})  # of it the difference is the mean itself
 
 
 def rounded(interval: Interval | None, digits: int) -> tuple[float, float]:
     assert interval is not None
     return round(interval.low, digits), round(interval.high, digits)
+
+
+def each_of_two(rate: float, other: float) -> int:
+    return math.ceil((needed(rate, other) or 0) / 2)
 
 
 def test_the_values_of_the_field():
@@ -49,8 +53,8 @@ def test_the_values_of_the_field():
     assert rounded(told, 4) == (0.0030, 0.0299)
     assert told is not None and (round(told.low * 9000), round(told.high * 9000)) == (27, 269)
     assert rounded(lift(CASCADE, HELD), 2) == (0.05, 0.94)
-    assert needed_each(0.042, 0.060) == 2342 and needed_each(0.04, 0.05) == 6743
-    assert needed_each(0.04, 0.044) == 39_473 and needed(0.04, 0.05, 0.1) == 34_283
+    assert each_of_two(0.042, 0.060) == 2342 and each_of_two(0.04, 0.05) == 6743
+    assert each_of_two(0.04, 0.044) == 39_473 and needed(0.04, 0.05, 0.1) == 34_283
 
 
 def test_wilson_and_the_sample_ratio_are_those_of_scipy():
@@ -84,7 +88,7 @@ def test_nothing_is_said_where_nothing_is_known():
     assert lift(Share(0, 10), Share(1, 10)) is None
     assert needed(0.05, 0.05) is None and needed(0.04, 0.05, 0.0) is None
     assert sample_ratio([0, 0], [9, 1]) is None and sample_ratio([5], [1]) is None
-    assert bootstrap_mean(Money({}), 1) is None and bootstrap_difference(Money({}), Money({5: 1}), 1) is None
+    assert bootstrap_difference(Money({}), Money({5: 1}), 1) is None
     both = difference(one, Share(0, 1))
     assert both is not None and -1 <= both.low < both.high <= 1 and not both.excludes_zero
 
@@ -113,7 +117,7 @@ def test_the_bootstrap_is_that_of_scipy_and_takes_no_longer_for_a_million():
     assert bootstrap_difference(*arms, seed=6) == told  # seeded
     crowd = Money({0: 960_000} | {1000 + 7 * each: 1 for each in range(40_000)})  # all different
     began = time.process_time()
-    few, mean = bootstrap_mean(crowd, 1), crowd.mean
+    few, mean = bootstrap_difference(crowd, NOTHING, 1), crowd.mean
     assert few is not None and mean is not None and time.process_time() - began < 3  # not minutes
     spread = math.sqrt(sum(count * (value - mean) ** 2 for value, count in crowd.counts.items())) / 1_000_000
     assert (few.high - few.low) / (2 * z_of()) == pytest.approx(spread, rel=0.06)  # the bins lose nothing
@@ -127,7 +131,7 @@ def test_amounts_that_are_drawn_together_lose_nothing_of_spread_and_lean(base: i
     }
     crowd = Money({0: 2_000} | amounts)
     every = np.repeat(*np.array([(value, count) for value, count in crowd.counts.items()]).T)
-    told = bootstrap_mean(crowd, 3, draws=40_000)
+    told = bootstrap_difference(crowd, NOTHING, 3, draws=40_000)
     assert told is not None
     lean = stats.skew(every) / math.sqrt(len(every))
     for edge, z in ((told.low, -z_of()), (told.high, z_of())):

@@ -15,7 +15,7 @@ from phonenumbers.timezone import time_zones_for_number
 
 from kaskad.domain import hours
 from kaskad.domain.cascade import Span
-from kaskad.domain.hours import Windows, add, last_allowed_before, next_allowed, subtract, zone_info
+from kaskad.domain.hours import Windows, add, next_allowed, subtract, zone_info
 from kaskad.domain.policy import DAY, HOUR, MINUTE, Days, Policy, Window
 from kaskad.domain.terms import Channel, MessageClass
 from support.examples import tries
@@ -53,6 +53,10 @@ def there(instant: int | None, zone: str) -> datetime:
 
 def wall(instant: int | None, zone: str) -> str:
     return there(instant, zone).strftime("%Y-%m-%d %H:%M")
+
+
+def last_before(due: int, earliest: int, rule, zones: tuple[str, ...], country: str = "") -> int | None:
+    return Windows(Policy()).last_before(due, earliest, (rule, zones, country))
 
 
 def test_24_hours_and_one_day_differ_across_the_change_of_the_clock():
@@ -208,8 +212,8 @@ def test_next_allowed_agrees_with_walking_the_minutes(start, rule, zones_, count
 
 @settings(max_examples=tries(300))
 @given(starts, rules, several, countries)
-def test_last_allowed_before_agrees_with_walking_the_minutes_back(due, rule, zones_, country):
-    got = last_allowed_before(due, due - DAY, rule, zones_, country)
+def test_the_last_minute_before_agrees_with_walking_the_minutes_back(due, rule, zones_, country):
+    got = last_before(due, due - DAY, rule, zones_, country)
     walked = next((t for t in range(due, due - DAY - 1, -MINUTE) if is_open(t, rule, zones_, country)), None)
     assert got == walked
 
@@ -237,7 +241,7 @@ def test_memory_changes_no_answer_and_jitter_stays_inside_the_window(start, rule
     for shift in (0, 1, 5 * HOUR, -3 * DAY, 30 * DAY):
         instant = start + shift
         assert memory.next(instant, key) == next_allowed(instant, rule, zones_, country)
-        assert memory.last_before(instant, instant - DAY, key) == last_allowed_before(
+        assert memory.last_before(instant, instant - DAY, key) == last_before(
             instant, instant - DAY, rule, zones_, country
         )
         spreaded = memory.next(instant, key, spread)
@@ -381,18 +385,18 @@ def test_scenario_20_two_hours_before_an_eight_o_clock_webinar_is_the_evening_be
     due = subtract(at("2026-11-24 08:00", zone), Span(ms=2 * HOUR), zone)
     assert wall(due, zone) == "2026-11-24 06:00"
     rule = default(Channel.TELEGRAM, SERVICE)
-    moved = last_allowed_before(due, due - DAY, rule, (zone,))
+    moved = last_before(due, due - DAY, rule, (zone,))
     assert wall(moved, zone) == "2026-11-23 20:59"
-    assert last_allowed_before(due, due - 3 * HOUR, rule, (zone,)) is None
+    assert last_before(due, due - 3 * HOUR, rule, (zone,)) is None
     noon = at("2026-11-24 12:00", zone)
-    assert last_allowed_before(noon, noon - DAY, rule, (zone,)) == noon
+    assert last_before(noon, noon - DAY, rule, (zone,)) == noon
 
 
 def test_earliest_inside_the_last_minute_is_still_in_time():
     rule, due = (Window(("09:00-21:00",)),), at("2026-11-24 06:00")
     earliest = at("2026-11-23 20:59") + 30_000
-    assert last_allowed_before(due, earliest, rule, ("UTC",)) == earliest
-    assert last_allowed_before(due, earliest + 30_000, rule, ("UTC",)) is None
+    assert last_before(due, earliest, rule, ("UTC",)) == earliest
+    assert last_before(due, earliest + 30_000, rule, ("UTC",)) is None
 
 
 def test_an_own_zone_is_better_than_the_number_and_the_number_better_than_the_brand():

@@ -40,7 +40,7 @@ def mail_ann(sandbox: Sandbox, url: str) -> None:
         f'<p onclick="x()">Hello</p>{EVIL}<a href="{url}/l/one">Cart</a><form action="/x"></form>'
         f'<img src="{url}/o/pixel" width="1" height="1">', subtype="html",
     )  # fmt: skip
-    with smtplib.SMTP(sandbox.smtp_host, sandbox.smtp_port) as client:
+    with smtplib.SMTP("127.0.0.1", sandbox.smtp_port) as client:
         client.send_message(message)
 
 

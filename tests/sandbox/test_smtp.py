@@ -34,7 +34,7 @@ def letter(url: str) -> EmailMessage:
 
 
 def send(sandbox: Sandbox, url: str = "http://127.0.0.1:9", to: str = ANN.email) -> None:
-    with smtplib.SMTP(sandbox.smtp_host, sandbox.smtp_port) as client:
+    with smtplib.SMTP("127.0.0.1", sandbox.smtp_port) as client:
         if KEYS in sandbox.config.keys:
             client.login(KEYS.user, KEYS.password)
         client.sendmail("bounces@example.org", [to], letter(url).as_bytes(policy=SMTP))
@@ -82,7 +82,7 @@ def test_nobody_lives_at_an_unknown_address_unless_strangers_may(start: Callable
 
 def test_a_login_is_asked_where_there_is_one(start: Callable[..., Sandbox]) -> None:
     sandbox = start(keys=[KEYS])
-    with smtplib.SMTP(sandbox.smtp_host, sandbox.smtp_port) as client:
+    with smtplib.SMTP("127.0.0.1", sandbox.smtp_port) as client:
         client.ehlo()
         assert client.mail("shop@example.org")[0] == 530
         with pytest.raises(smtplib.SMTPAuthenticationError):

@@ -42,11 +42,6 @@ class Brand(Struct, frozen=True):
     address: str = ""
     legal: str = ""
 
-    @property
-    def is_dressed(self) -> bool:
-        """Say whether anything is told of how letters look."""
-        return any((self.site, self.logo, self.colour, self.ground, self.address, self.legal))
-
 
 def show(office: Office) -> Brand:
     """Return the brand; an empty one until somebody has said who sends."""

@@ -28,7 +28,6 @@ from kaskad.planning.world import Cast, Prices, Sort
 _PIECE = 10_000  # contacts that are read at once
 _PHONE = Channel.SMS.code
 _NAMES = {channel.code: channel.value for channel in Channel}
-_NO_TOUCH: tuple[Touch, ...] = ()
 
 Key = tuple[object, ...]  # equal for contacts about whom the last look answers the same
 

@@ -132,12 +132,6 @@ def needed(
     return ceil(zs * spread / (rate - other) ** 2)
 
 
-def needed_each(rate: float, other: float, alpha: float = ALPHA, power: float = POWER) -> int | None:
-    """Return how many people each of two equal arms needs; None: no number is enough."""
-    total = needed(rate, other, 0.5, alpha, power)
-    return None if total is None else ceil(total / 2)
-
-
 def holm(p_values: list[float]) -> list[float]:
     """Return p-values that may be compared with alpha though there are several: S. Holm (1979), 65-70."""
     adjusted, least = [0.0] * len(p_values), 0.0

@@ -130,7 +130,6 @@ class Progress(Struct, frozen=True):
     """How far a cascade has come; hold-outs, who only wait for the end of their time, are not counted."""
 
     under_way: int
-    handed_over: int  # with their account, or waiting for it
     next_at: int | None
     launches: int
     lines: list[Line]
@@ -142,7 +141,7 @@ def progress(tx: Transaction, cascade_id: int, cascade: Cascade) -> Progress:
     launches = tx.one("open_launches", cascade_id=cascade_id)
     assert row is not None and launches is not None
     told = tally(tx, cascade_id, EVERYTHING)
-    return Progress(row[0], row[1], row[2], launches[0], lines_of(told, _names(cascade), services(tx)))
+    return Progress(row[0], row[1], launches[0], lines_of(told, _names(cascade), services(tx)))
 
 
 def report(tx: Transaction, cascade_id: int, cascade: Cascade, now: int, scope: Scope = EVERYTHING) -> Report:

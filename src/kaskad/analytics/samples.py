@@ -34,13 +34,6 @@ class Money(Struct, frozen=True):
         return sum(value * count for value, count in self.counts.items()) / contacts if contacts else None
 
 
-def bootstrap_mean(
-    money: Money, seed: int, draws: int = DRAWS, alpha: float = ALPHA
-) -> Interval | None:  # fmt: skip
-    """Return the percentile bootstrap interval of the mean; None: of nobody."""
-    return _middle(_means(money, default_rng(seed), draws), alpha) if money.contacts else None
-
-
 def bootstrap_difference(
     one: Money, other: Money, seed: int, draws: int = DRAWS, alpha: float = ALPHA
 ) -> Interval | None:  # fmt: skip

@@ -201,16 +201,6 @@ def next_allowed(at: int, rule: WindowRule, zones: tuple[str, ...], country: str
     return _next(_edges(at // _WEEK, (rule, zones, country)), at, 0)
 
 
-def last_allowed_before(
-    due: int, earliest: int, rule: WindowRule, zones: tuple[str, ...], country: str = ""
-) -> int | None:
-    """Return `due` if the rule is open then, else the start of the last allowed minute before (C8).
-
-    None when that would be before `earliest`, or more than 14 days before.
-    """
-    return _last(_edges(due // _WEEK, (rule, zones, country)), due, earliest)
-
-
 def describe(rule: WindowRule, zones: tuple[str, ...], country: str = "") -> str:
     """Return the rule in words: `09:00-21:00 on working days of KZ, in Asia/Almaty`."""
     if not rule:
@@ -281,7 +271,10 @@ class Windows:
         return edges[place] if place < len(edges) else at + LIMIT
 
     def last_before(self, due: int, earliest: int, key: WindowKey) -> int | None:
-        """Return `last_allowed_before`."""
+        """Return `due` if the rule is open then, else the start of the last allowed minute before (C8).
+
+        None when that would be before `earliest`, or more than 14 days before.
+        """
         edges = self._known.get((due // _WEEK, key))
         return _last(self._learn(due // _WEEK, key) if edges is None else edges, due, earliest)
 

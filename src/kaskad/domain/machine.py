@@ -156,8 +156,6 @@ RULES: tuple[tuple[str, int, Callable[[Hit, Setting], object]], ...] = (
     ("no_beacon", 1, lambda hit, setting: hit in setting.silent),
     ("with_visits", 5, lambda hit, setting: hit in setting.company),
 )
-# What makes a person of a doubtful click; it is told among the reasons, and counts no points.
-SECOND_SIGNALS = ("then_beacon", "then_form", "then_elsewhere")
 
 
 def classify(

@@ -40,7 +40,6 @@ class Entries(Struct, frozen=True):
     """How many are expected to enter together, and what eight of ten outcomes lie between."""
 
     per_day: float  # of the days seen
-    days_seen: int
     expected: int
     between: Range
 
@@ -66,9 +65,9 @@ def entries(daily: Sequence[int], days: int) -> Entries | None:
     """
     if len(daily) < LEAST_DAYS:
         return None
-    mean, seen = fmean(daily), len(daily)
+    mean = fmean(daily)
     if not mean:
-        return Entries(0.0, seen, 0, Range(0.0, 0.0))
+        return Entries(0.0, 0, Range(0.0, 0.0))
     model = _Model(np.array(daily, dtype=np.float64), days)
     fits, known = [], []
     for wander, before in WANDERS.items():
@@ -79,7 +78,7 @@ def entries(daily: Sequence[int], days: int) -> Entries | None:
     likely = np.exp(np.array(known) - max(known))
     likely /= likely.sum()
     expected = float(likely @ np.array([fit.usual for fit in fits]))
-    return Entries(mean, seen, round(expected), _range(fits, likely))
+    return Entries(mean, round(expected), _range(fits, likely))
 
 
 class _Model:

@@ -74,7 +74,6 @@ class Sandbox:
         self.http_url = f"http://{HOST}:{self._http.getsockname()[1]}"
         ports = {name: int(each.getsockname()[1]) for name, each in self._sockets.items()}
         self.place = Place(self.http_url, ports, config.keys)
-        self.smtp_host = HOST
         self.smtp_port = ports.get(Smtp.name, 0)
         profile = config.profile or default_profile()
         strangers = not config.people if config.strangers is None else config.strangers

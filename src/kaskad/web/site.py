@@ -86,7 +86,6 @@ class SitePages:
 
     def __init__(self, intake: Intake, durable: Durable, signer: Signer, clock: Callable[[], int]) -> None:
         self._intake, self._durable, self._signer, self._clock = intake, durable, signer, clock
-        self._scripts: dict[str, str] = {}
         self._asked: OrderedDict[tuple[int, str], tuple[int, int]] = OrderedDict()
 
     async def script(self, request: Request) -> Response:

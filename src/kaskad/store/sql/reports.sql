@@ -83,9 +83,8 @@ SELECT r.contact_id, r.id, c.external_id, c.attributes, r.holdout, r.outcome, r.
  LIMIT :limit;
 
 -- name: report_progress
--- Runs under way, hold-outs not counted, those that wait for their account or for an answer, and when the next
--- is due.
-SELECT count(*), coalesce(sum(CASE WHEN phase IN (1, 2) THEN 1 ELSE 0 END), 0), min(coalesce(guard_at, wake_at))
+-- Runs under way, hold-outs not counted, and when the next is due.
+SELECT count(*), min(coalesce(guard_at, wake_at))
   FROM runs
  WHERE contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1) AND cascade_id = :cascade_id AND outcome IS NULL AND holdout = 0;
 
