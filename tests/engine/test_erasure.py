@@ -19,6 +19,7 @@ from kaskad.engine.forgetting import Forgetting
 from kaskad.store import contacts, erasures, searches, segment_base, segments, suppressions
 from kaskad.store.db import Database
 from kaskad.store.marks import Marks
+from support import one_count
 from support.faults import until
 from support.marked import CHAT, MAIL, MARKS, PROOF, lived, marked, staged
 from support.scenarios import URL, WITH_AGENT, live_tasks
@@ -46,6 +47,13 @@ KEPT = {
     "merged_runs",
     "run_twins",
 }  # by contact, with nobody's name
+LETTER = """
+cascade: letter
+title: Letter
+class: service
+trigger: {event: left}
+steps: [{id: letter, channel: email, subject: s, text: t, wait: 2h}]
+"""
 
 
 @pytest.fixture
@@ -156,6 +164,32 @@ def test_what_comes_in_later_is_deleted_too(office):
     assert found(stage.db)
     stage.passes("2h")
     assert found(stage.db) == []
+
+
+def test_figures_tell_no_words_of_refusals_that_are_erased_or_come_in_later(office):
+    stage, office = office
+    stage.cascade(LETTER)
+    ann, bob = stage.person("ann", tracking=False), stage.person("bob")
+    for person in (ann, bob):
+        stage.event(person, "left")
+    told = json.dumps({"reason": "content", "detail": "refused"})
+    stage.receipt(ann, Kind.FAILED, event="failed", value=told)
+    stage.passes("P9D")  # the runs are over: an erasure ends nothing
+    assert words(stage) == 1
+    for person in (ann, bob):
+        erasure.erase(office, f"con_{person}", "ann's key")
+    assert words(stage) == 0
+    stage.receipt(bob, Kind.FAILED, event="failed", value=told)
+    assert words(stage) == 1
+    stage.passes("2h")  # the sweep
+    assert words(stage) == 0
+
+
+def words(stage: Stage) -> int:
+    """Return of how many runs figures tell that word of a refusal, all counting done."""
+    stage.works()
+    text = "SELECT count(*) FROM run_courses r JOIN courses c ON c.id = r.course_id WHERE c.detail LIKE "
+    return one_count.rows(stage.db, text + "'%refused%'")[0][0]
 
 
 def test_what_was_kept_whole_is_searched_later_where_that_takes_long(office, monkeypatch):

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.domain.errors import KaskadError
-from kaskad.store import contacts
+from kaskad.store import contacts, courses
 from kaskad.store.db import Row, Transaction
 from kaskad.store.marks import Marks
 
@@ -100,6 +100,7 @@ def erase(tx: Transaction, contact_id: int, marks: Marks, now: int) -> Erased | 
     if not tx.run("erase_contact", contact_id=contact_id, now=now):
         return None
     _rename(tx, contact_id)
+    courses.due_again(tx, contact_id)  # figures tell the words of refusals
     spare = _hide_proofs(tx, contact_id, marks)
     counts["proofs of consents made anonymous"] = len(spare)
     return Erased({what: count for what, count in counts.items() if count}, spare)
@@ -117,9 +118,11 @@ def sweep(tx: Transaction, since: int) -> int:
     """Delete what has come in later about people erased since then; return how many rows that were."""
     swept = 0
     for (contact_id,) in tx.all("erased_since", since=since):
-        for _, statement in OF_CONTACT:
-            swept += tx.run(statement, contact_id=contact_id)
-        swept += _rename(tx, contact_id)
+        found = sum(tx.run(statement, contact_id=contact_id) for _, statement in OF_CONTACT)
+        found += _rename(tx, contact_id)
+        if found:
+            courses.due_again(tx, contact_id)
+        swept += found
     return swept
 
 
