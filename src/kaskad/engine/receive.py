@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -115,8 +115,9 @@ def _match(tx: Transaction, unmatched: Sequence[Unmatched], now: int) -> list[Ar
     """Find messages by the provider's id; what came before we knew the id waits among the orphans (E4)."""
     found: list[Arrival] = []
     orphans: list[Row] = []
+    known = _by_ids(tx, {(one.account_id, one.provider_id) for one in unmatched})
     for one in unmatched:
-        row = tx.one("by_provider_id", account_id=one.account_id, provider_id=one.provider_id)
+        row = known.get((one.account_id, one.provider_id))
         if row is None:
             orphans.append((one.account_id, one.provider_id, now, one.kind, one.event, one.at, one.value))
         elif row[3] is None or arrived_whole(tx, one.account_id, one.provider_id, one.kind, row[:3]):
@@ -128,16 +129,18 @@ def _match(tx: Transaction, unmatched: Sequence[Unmatched], now: int) -> list[Ar
 
 def _match_earlier(tx: Transaction, told: Sequence[Unmatched]) -> list[Arrival]:
     """Return what receipts say of messages before theirs; those that are not ours say nothing."""
-    wanted = sorted({(one.account_id, provider_id) for one in told for provider_id in one.earlier})
-    if not wanted:
-        return []
-    known = {(row[0], row[1]): row for row in tx.many("by_provider_ids", wanted)}
+    known = _by_ids(tx, {(one.account_id, provider_id) for one in told for provider_id in one.earlier})
     return [
-        Arrival(row[2], row[3], row[4], one.kind, one.event, one.at, one.value)
+        Arrival(row[0], row[1], row[2], one.kind, one.event, one.at, one.value)
         for one in told
         for provider_id in one.earlier
         if (row := known.get((one.account_id, provider_id))) is not None
     ]
+
+
+def _by_ids(tx: Transaction, ids: Collection[tuple[int, str]]) -> dict[tuple[int, str], Row]:
+    """Return contact, run, step and part of messages by account and their service's id."""
+    return {(row[0], row[1]): row[2:] for row in tx.many("by_provider_ids", sorted(ids))} if ids else {}
 
 
 def arrived_whole(

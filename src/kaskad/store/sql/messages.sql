@@ -470,11 +470,11 @@ SELECT provider_id, part FROM provider_ids
 UPDATE provider_ids SET part = 0 WHERE account_id = :account_id AND provider_id = :provider_id;
 
 -- name: by_provider_ids (sqlite)
-SELECT account_id, provider_id, contact_id, run_id, step FROM provider_ids
+SELECT account_id, provider_id, contact_id, run_id, step, part FROM provider_ids
  WHERE account_id = :c1 AND provider_id = :c2;
 
 -- name: by_provider_ids (postgresql)
-SELECT p.account_id, p.provider_id, p.contact_id, p.run_id, p.step
+SELECT p.account_id, p.provider_id, p.contact_id, p.run_id, p.step, p.part
   FROM unnest(:c1::bigint[], :c2::text[]) AS k (account_id, provider_id)
   JOIN provider_ids p ON p.account_id = k.account_id AND p.provider_id = k.provider_id;
 
