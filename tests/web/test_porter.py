@@ -24,12 +24,13 @@ from kaskad.domain.tokens import Signer
 from kaskad.engine.process import new_loop
 from kaskad.engine.reports import ENOUGH, Report
 from kaskad.providers import provider
-from kaskad.providers.base import Account
+from kaskad.providers.base import Account, Inbound
 from kaskad.web.app import build_app
 from kaskad.web.door import STAYS
 from kaskad.web.porter import porter as porter_module
 from kaskad.web.porter.line import Head, read_head
 from kaskad.web.porter.porter import WORKS, Porter
+from kaskad.web.portions import PORTION
 from kaskad.web.server import Server
 from support.faults import until
 
@@ -162,6 +163,13 @@ def answer_alone(line: socket.socket) -> int:
     return int(head.split()[1])
 
 
+def send_slowly(line: socket.socket, whole: bytes) -> None:
+    """Send what is long in pieces, as it comes from afar: the first one goes with its connection."""
+    for first in range(0, len(whole), 30_000):
+        line.sendall(whole[first : first + 30_000])
+        time.sleep(0.01)
+
+
 def post(line: socket.socket, body: bytes, secret: str = SECRET) -> int:
     with line:
         line.sendall(request(body, secret))
@@ -212,14 +220,54 @@ def test_what_comes_at_once_is_handed_on_in_parts_so_that_one_is_kept_while_the_
     assert [len(reports) for _, reports in at.intake.told] == [ENOUGH, 8]
 
 
+def many(count: int, odd: int = -1) -> bytes:
+    """Return a long webhook: of each report its event; one may be of no message."""
+    reports = [msgspec.json.decode(told(f"e{number}")) for number in range(count)]
+    if odd >= 0:
+        reports[odd] = {"id": "e", "name": "replied", "channel": "viber", "recipient": "77", "text": "yes"}
+    return msgspec.json.encode(reports)
+
+
+def test_a_long_webhook_is_handed_on_in_portions_and_answered_once_all_are_durable(at):
+    body, before = many(2 * PORTION + 3), at.app.hooks.taken["own"]
+    at.intake.held = []
+    with line_to(at.server) as line:
+        send_slowly(line, request(body))
+        for number in range(3):
+            until(lambda number=number: len(at.intake.held) > number)
+            line.settimeout(0.05)
+            with pytest.raises(TimeoutError):
+                line.recv(1)
+            at.intake.held[number].set_result(None)
+        line.settimeout(10)
+        assert answer(line)[0] == 200
+    assert [what for what, _ in at.intake.told] == ["reports"] * 3
+    reports = [one for _, (one,) in at.intake.told]
+    assert [len(one.arrivals) for one in reports] == [PORTION, PORTION, 3]
+    assert [one.event for each in reports for one in each.arrivals] == [
+        f"e{n}" for n in range(2 * PORTION + 3)
+    ]
+    assert [one.body for one in reports] == [body, None, None]
+    until(lambda: at.app.hooks.taken["own"] == before + 1)
+
+
+def test_a_long_webhook_that_tells_of_more_than_messages_is_taken_by_the_server(at):
+    body = many(2 * PORTION + 3, odd=PORTION + 1)
+    with line_to(at.server) as line:
+        send_slowly(line, request(body))
+        assert answer(line)[0] == 200
+        line.sendall(request(told("e")))
+        assert answer(line)[0] == 200
+    said = [sum(isinstance(one, Inbound) for one in told) for what, _, told, *_ in at.intake.told[1:-1]]
+    assert [what for what, *_ in at.intake.told[:2]] == ["reports", "receipts"] and said == [0, 1, 0]
+    assert at.intake.told[1][4] == body, "all of it again, as what was kept before counts once"
+
+
 def test_one_connection_carries_many_webhooks_also_sent_before_the_answer_and_in_pieces(at):
     with line_to(at.server) as line:
         line.sendall(request(told("e1")) + request(told("e2")))
         assert [answer_alone(line), answer_alone(line)] == [200, 200]
-        whole = request(told("e3", text="ф" * 50_000))
-        for first in range(0, len(whole), 30_000):
-            line.sendall(whole[first : first + 30_000])
-            time.sleep(0.01)
+        send_slowly(line, request(told("e3", text="ф" * 50_000)))
         assert answer(line)[0] == 200
     events = [one.arrivals[0].event for _, reports in at.intake.told for one in reports]
     assert events == ["e1", "e2", "e3"]

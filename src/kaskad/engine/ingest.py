@@ -102,11 +102,12 @@ class Ingest:
         account: Account,
         receipts: Sequence[Told],
         headers: Mapping[str, str],
-        body: bytes,
+        body: bytes | None,
         problem: str | None,
         acts: Sequence[Act] = (),
     ) -> Future[None]:
-        """Keep a verified webhook raw, and what it says of messages and of people.
+        """Keep a verified webhook raw (`body` None: that is kept already), and what it says of messages and
+        of people.
 
         `acts` are done in the same transaction.
         """
@@ -136,13 +137,12 @@ class Ingest:
                     unmatched.append(found)
             elif isinstance(told, UpTo):
                 also.append(Watermark(account, told, self._at(told.until, now)))
-        kept, body = without_secrets(account, headers, body)
         heard = approved.Heard(account, arrivals, unmatched, [*inbound, *started])
         if heard and account.id in self._world.accounts.windows:
             also.append(heard)
         if news := [told for told in receipts if isinstance(told, TemplateNews)]:
             also.append(approved.News(self._world, account, news))
-        raw = [(account.id, now, kept, body, problem)]
+        raw = [] if body is None else [(account.id, now, *without_secrets(account, headers, body), problem)]
         if named := [told for told in receipts if isinstance(told, Inbound) and told.also]:
             also.append(Aliases(named, self._world.hash_key))
         # after the visits, one of which may have bound the chat that was heard
@@ -158,7 +158,7 @@ class Ingest:
         now = self._world.clock.now()
         arrivals = [_not_later(one, now) for report in reports for one in report.arrivals]
         unmatched = [_not_later(one, now) for report in reports for one in report.unmatched]
-        raw = [(report.account_id, now, report.headers, report.body, None) for report in reports]
+        raw = [(one.account_id, now, one.headers, one.body, None) for one in reports if one.body is not None]
         return self._engine.deliver(Delivery(Future(), arrivals=arrivals, unmatched=unmatched, raw=raw))
 
     def hit(

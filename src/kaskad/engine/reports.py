@@ -30,17 +30,21 @@ _HIDDEN = b"***"
 
 
 class Report(Struct, frozen=True, gc=False, array_like=True):
-    """A webhook that tells of messages only, and what is kept of it: headers as JSON, and the body."""
+    """A webhook that tells of messages only, and what is kept of it: headers as JSON, and the body.
+
+    `body` None: it is one of several portions, and another one brings that.
+    """
 
     account_id: int
     headers: str
-    body: bytes
+    body: bytes | None
     arrivals: list[Arrival]
     unmatched: list[Unmatched]
 
 
 def report_of(
-    signer: Signer, account: Account, told: Sequence[Told], headers: Mapping[str, str], body: bytes, now: int
+    signer: Signer, account: Account, told: Sequence[Told], headers: Mapping[str, str], body: bytes | None,
+    now: int,
 ) -> Report | None:  # fmt: skip
     """Return what is kept of a verified webhook; None where it tells of more than of messages.
 
@@ -56,7 +60,7 @@ def report_of(
             arrivals.append(found)
         elif found is not None:
             unmatched.append(found)
-    kept, body = without_secrets(account, headers, body)
+    kept, body = ("", None) if body is None else without_secrets(account, headers, body)
     return Report(account.id, kept, body, arrivals, unmatched)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import TypeVar
 
 from msgspec import structs
@@ -20,6 +22,7 @@ from kaskad.providers.base import Account, Provider, Told
 from kaskad.web.answers import LIMIT, answer_of
 from kaskad.web.body import read_body
 from kaskad.web.intake import Durable, Intake
+from kaskad.web.portions import AHEAD, LONG, portions
 
 log = get_logger(__name__)
 
@@ -38,6 +41,7 @@ class Hooks:
         self._clock = clock
         self._base_url = base_url.rstrip("/")
         self._keys = Keys()
+        self._long = asyncio.Lock()
         self._counting = threading.Lock()
         self.taken: Counter[str] = Counter()  # webhooks by account, since the start
         self.refused: Counter[str] = Counter()
@@ -58,8 +62,11 @@ class Hooks:
         except BadSignature:
             self.refused[account.name] += 1
             raise
-        receipts, trouble = read_hook(provider, hook, account)
-        await self._durable.wait(self._intake.receipts(account, receipts, hook.headers, body, trouble))
+        if len(body) >= LONG:
+            await self._keep_long(provider, hook, account)
+        else:
+            receipts, trouble = read_hook(provider, hook, account)
+            await self._durable.wait(self._intake.receipts(account, receipts, hook.headers, body, trouble))
         self.count([account.name])
         content_type, words = answer_of(provider, hook, account)
         if words:
@@ -68,6 +75,18 @@ class Hooks:
             return
         await send(TAKEN)
         await send(END)
+
+    async def _keep_long(self, carrying: Provider, hook: base.Request, account: Account) -> None:
+        """Keep what a webhook says in portions, after the long ones that came before it."""
+        async with self._long:
+            kept: deque[Future[None]] = deque()
+            for each in portions(hook, lambda part: read_hook(carrying, part, account)):
+                kept.append(self._intake.receipts(account, each.told, hook.headers, each.body, each.problem))
+                await asyncio.sleep(0)  # others come between two portions
+                if len(kept) == AHEAD:
+                    await self._durable.wait(kept.popleft())
+            for one in kept:
+                await self._durable.wait(one)
 
     def count(self, accounts: Iterable[str]) -> None:
         """Count webhooks that were taken, by the names of their accounts; from any thread."""

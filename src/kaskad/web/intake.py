@@ -42,10 +42,13 @@ class Intake(Protocol):
         account: Account,
         receipts: Sequence[Told],
         headers: Mapping[str, str],
-        body: bytes,
+        body: bytes | None,
         problem: str | None,
     ) -> Future[None]:
-        """Keep a verified webhook raw, and what it says; `problem` tells why it could not be read."""
+        """Keep a verified webhook raw, and what it says; `problem` tells why it could not be read.
+
+        `body` None: it is one of several portions, and another one brings it raw.
+        """
 
     def hit(
         self, message: tuple[int, int, int], link: int, method: str, ip: str, agent: str, *,

@@ -11,7 +11,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Coroutine
 
 import msgspec
 
@@ -26,6 +27,7 @@ from kaskad.providers.base import NOTHING, Account, Provider
 from kaskad.web.answers import answer_of
 from kaskad.web.porter.frames import Back, Ended, Known, Ready, Said, Setup, Stop, Taken, Told, Whole
 from kaskad.web.porter.line import Head, Line
+from kaskad.web.portions import AHEAD, LONG, portions
 from kaskad.web.room import LATE, Room
 
 WAIT_S = 20.0  # for a commit, after which the server answers
@@ -51,7 +53,9 @@ class Lodge:
         self._reports: list[Report] = []
         self._open: list[tuple[Line, tuple[str, bytes]]] = []  # of these reports, with what is answered
         self._waiting: dict[int, list[tuple[Line, tuple[str, bytes]]]] = {}
-        self._making: set[asyncio.Task[object]] = set()
+        self._portions: dict[int, asyncio.Future[bool]] = {}  # of long webhooks, that wait for their commit
+        self._long = asyncio.Lock()
+        self._tasks: set[asyncio.Task[object]] = set()
         self.lines: set[Line] = set()
         self.room = Room(setup.patience_s, setup.most)
         self.closing = False
@@ -78,12 +82,13 @@ class Lodge:
         try:
             now = wall_ms()
             carrying.verify_webhook(hook, account, now)
+            if len(body) >= LONG:
+                return plain and self._begin(self._take_long(line, account, carrying, hook))
             told = carrying.read_webhook(hook, account)
             report = report_of(self._signer, account, told, head.headers, body, now) if plain else None
         except Exception:  # whatever is wrong, the server finds out and says
             return False
-        silent = type(carrying).answer_webhook is Provider.answer_webhook
-        waits = line, NOTHING if silent else answer_of(carrying, hook, account)
+        waits = line, _answer_of(carrying, hook, account)
         if report is None:
             self._number += 1
             self._waiting[self._number] = [waits]
@@ -97,8 +102,41 @@ class Lodge:
             self._hand_on()
         return True
 
+    async def _take_long(self, line: Line, account: Account, carrying: Provider, hook: base.Request) -> None:
+        """Hand a long webhook on in portions, after those before it; answer once all of them are durable."""
+        async with self._long:
+            try:
+                well = await self._hand_on_long(line, account, carrying, hook)
+            except Exception:  # as in `take`
+                well = False
+        if well:
+            line.answer(*_answer_of(carrying, hook, account))
+        else:
+            line.give_back()
+
+    async def _hand_on_long(
+        self, line: Line, account: Account, carrying: Provider, hook: base.Request
+    ) -> bool:  # fmt: skip
+        """Return whether all portions are durable; some may be, where one is not."""
+        kept: deque[asyncio.Future[bool]] = deque()
+        for each in portions(hook, lambda part: (carrying.read_webhook(part, account), None)):
+            report = report_of(self._signer, account, each.told, hook.headers, each.body, wall_ms())
+            if report is None or line.transport.is_closing():
+                return False
+            self._number += 1
+            kept.append(self._loop.create_future())
+            self._portions[self._number] = kept[-1]
+            self._tell(Taken(self._number, self._known, [report]))
+            line.since = self.now_s()  # it is not forgotten
+            await asyncio.sleep(0)  # others come between two portions
+            if len(kept) == AHEAD and not await kept.popleft():
+                return False
+        return all([await one for one in kept])
+
     def ended(self, ended: Ended) -> None:
         """Answer what is durable; what is not, the server is to try again."""
+        if ended.number in self._portions:
+            self._portions.pop(ended.number).set_result(ended.well)
         for line, (content_type, words) in self._waiting.pop(ended.number, ()):
             if ended.well:
                 line.answer(content_type, words)
@@ -153,9 +191,13 @@ class Lodge:
                     if not self.closing:  # the server takes it, or says that it is full
                         self._return(descriptor, data)
                 continue
-            task: asyncio.Task[object] = self._loop.create_task(self._receive(connection, data))
-            self._making.add(task)
-            task.add_done_callback(self._making.discard)
+            self._begin(self._receive(connection, data))
+
+    def _begin(self, work: Coroutine[object, object, None]) -> bool:
+        task: asyncio.Task[object] = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
 
     async def _receive(self, connection: socket.socket, data: bytes) -> None:
         try:
@@ -176,6 +218,11 @@ class Lodge:
             elif line.held and self.room.left_s(line.began, line.held, now) <= 0:
                 line.refuse(LATE)
         self._loop.call_later(SWEEP_S, self._sweep)
+
+
+def _answer_of(carrying: Provider, hook: base.Request, account: Account) -> tuple[str, bytes]:
+    silent = type(carrying).answer_webhook is Provider.answer_webhook
+    return NOTHING if silent else answer_of(carrying, hook, account)
 
 
 def _fileno(line: Line) -> int:

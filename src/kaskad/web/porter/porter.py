@@ -125,7 +125,7 @@ class Porter:
     def keep(self, taken: Taken) -> Future[None]:
         """Make reports durable."""
         future = self._intake.reports(taken.reports)
-        numbers = [report.account_id for report in taken.reports]
+        numbers = [report.account_id for report in taken.reports if report.body is not None]
         future.add_done_callback(lambda ended: self._count_taken(ended, numbers))
         return future
 
