@@ -101,6 +101,14 @@ def test_the_house_plan_names_every_file_of_the_engine() -> None:
     assert named == files - {"__init__"}
 
 
+def test_the_house_plan_names_files_and_tests_that_are_there() -> None:
+    plan = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w/]+\.(?:py|sql|md))`", plan))
+    ours = [path for room in ("src", "tests", "docs", "frontend") for path in (ROOT / room).rglob("*.*")]
+    there = "\n".join(f"/{path.relative_to(ROOT)}\n" for path in ours)
+    assert not [name for name in named if f"/{name}\n" not in there and "NAME" not in name]
+
+
 def test_no_file_is_longer_than_five_hundred_lines() -> None:
     lengths = {str(p.relative_to(ROOT)): len(p.read_text(encoding="utf-8").splitlines()) for p in SOURCES}
     assert not {name: lines for name, lines in lengths.items() if lines > 500}

@@ -15,6 +15,9 @@ SOURCES = [
     *(path for ending in ("py", "html", "po") for path in (ROOT / "src" / "kaskad").rglob(f"*.{ending}")),
 ]  # fmt: skip
 _TOLD = re.compile(r"`kaskad ([^`]*)`")
+_LINES = re.compile(
+    r"(?m)^(?:    |\$ )?kaskad +(?!unix )([a-z][^#\n]*)(.*)$"
+)  # in examples; `unix`: a line of Postfix
 _BROKEN = re.compile(r'"\s*\n\s*f?"')  # a text in several lines of code
 ANY = ("…", "COMMAND", "--help")  # stands for whatever there is
 
@@ -47,5 +50,10 @@ def test_every_command_that_is_told_exists_with_its_options(root):
             problem = wrong(root, told.replace("|", " ").replace("\n", " "))
             if problem and not (problem == "group" and may_name_groups):
                 found[f"{path.relative_to(ROOT)}: {told}"] = problem
+        if path.suffix == ".md":
+            for told, why in _LINES.findall(text.replace("\\\n", " ")):
+                problem = wrong(root, told.replace("|", " "))
+                if problem and not (problem == "group" and why):  # whose commands are named beside it
+                    found[f"{path.relative_to(ROOT)}: {told}"] = problem
     assert not found
     assert wrong(root, "trial start --shares 20%") and wrong(root, "hits range") and wrong(root, "rates")
