@@ -11,16 +11,14 @@ from collections.abc import Mapping
 from msgspec import Struct, structs
 
 from kaskad.actions.audience import Audience, People, people_of
-from kaskad.actions.launches import NOT_ACTIVE
+from kaskad.actions.launches import active
 from kaskad.actions.office import Office
 from kaskad.domain import entering
 from kaskad.domain.entering import When
-from kaskad.domain.errors import Conflict
 from kaskad.domain.policy import Policy
 from kaskad.domain.run import Run, Send
 from kaskad.domain.terms import SkipReason
 from kaskad.domain.version import Version
-from kaskad.domain.worded import worded
 from kaskad.engine.catalog import POLICY, read_version
 from kaskad.engine.enrol import would_enter
 from kaskad.engine.look import Desk, look
@@ -58,17 +56,9 @@ def preview(office: Office, slug: str, audience: Audience, sample: int = SAMPLE)
     """
     now = office.now()
     with office.read() as tx:
-        row = store.by_slug(tx, slug)
-        if row.state in NOT_ACTIVE or row.version_id is None:
-            raise Conflict(
-                worded(
-                    "Cascade %(slug)r %(why)s.",
-                    slug=slug,
-                    why=NOT_ACTIVE.get(row.state, NOT_ACTIVE[store.DRAFT]),
-                )
-            )
+        _, version_id = active(tx, slug)
         policy = settings.get(tx, POLICY, Policy) or Policy()
-        version = read_version(tx, store.version(tx, row.version_id), policy)
+        version = read_version(tx, store.version(tx, version_id), policy)
         people = people_of(
             tx, office, version.cascade, audience.list, audience.segment, audience.everybody
         )  # fmt: skip

@@ -23,11 +23,11 @@ from kaskad.store import lists as list_store
 from kaskad.store import seeds
 from kaskad.store import segments as segment_store
 from kaskad.store.canaries import Canary
-from kaskad.store.cascades import LaunchRow
+from kaskad.store.cascades import CascadeRow, LaunchRow
 from kaskad.store.db import Transaction
 from kaskad.store.launch_dates import Planned
 
-NOT_ACTIVE = {
+_NOT_ACTIVE = {
     store.DRAFT: worded("is a draft: activate it first"),
     store.PAUSED: worded("is paused: resume it first"),
     store.STOPPED: worded("was stopped for good"),
@@ -69,15 +69,7 @@ def begin(
 def settle(office: Office, slug: str, audience: Audience, pace: str) -> Settled:
     """Return what a launch comes to as things stand; raises NotFound, Conflict and Invalid."""
     with office.read() as tx:
-        row = store.by_slug(tx, slug)
-        if row.state in NOT_ACTIVE or row.version_id is None:
-            raise Conflict(
-                worded(
-                    "Cascade %(slug)r %(why)s.",
-                    slug=slug,
-                    why=NOT_ACTIVE.get(row.state, NOT_ACTIVE[store.DRAFT]),
-                )
-            )
+        row, version_id = active(tx, slug)
         cascade = definition_of(office, tx, row)
         trigger = cascade.trigger
         if audience == Audience() and trigger.broadcast not in ("", ALL):
@@ -85,7 +77,16 @@ def settle(office: Office, slug: str, audience: Audience, pace: str) -> Settled:
     an_hour = pace_an_hour(pace) if pace else trigger.pace_per_hour
     if problems := _problems(slug, audience, trigger.event, bool(pace) and not an_hour):
         raise Invalid(list(problems), list(problems.values()))
-    return Settled(row.version_id, cascade, audience, an_hour)
+    return Settled(version_id, cascade, audience, an_hour)
+
+
+def active(tx: Transaction, slug: str) -> tuple[CascadeRow, int]:
+    """Return a cascade that can be launched, and which version of it runs; raises NotFound, Conflict."""
+    row = store.by_slug(tx, slug)
+    if row.state in _NOT_ACTIVE or row.version_id is None:
+        why = _NOT_ACTIVE.get(row.state, _NOT_ACTIVE[store.DRAFT])
+        raise Conflict(worded("Cascade %(slug)r %(why)s.", slug=slug, why=why))
+    return row, row.version_id
 
 
 def carry_out(
