@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import httpx2
 from fastapi.routing import APIRoute
@@ -18,7 +17,7 @@ from kaskad.actions.sessions import Who
 from kaskad.bench import passages
 from kaskad.bench.crowd import fill
 from kaskad.bench.furniture import furnish
-from kaskad.bench.place import Place, SqlitePlace, open_place
+from kaskad.bench.place import Place, fresh_or_left
 from kaskad.config import Settings
 from kaskad.domain.errors import Conflict
 from kaskad.engine import counting
@@ -126,14 +125,8 @@ def run(contacts: int, times: int, db: str, progress: Callable[[str], None]) -> 
 
     `db` may also be a file that an earlier measurement has left.
     """
-    if db and Path(db.removeprefix("sqlite:")).exists():
-        place = SqlitePlace(db.removeprefix("sqlite:"))
-        try:
-            return _measured(place, contacts, times, progress, filled=True)
-        finally:
-            place.close()
-    with open_place(db) as fresh:
-        return _measured(fresh, contacts, times, progress, filled=False)
+    with fresh_or_left(db) as (place, filled):
+        return _measured(place, contacts, times, progress, filled=filled)
 
 
 def _measured(

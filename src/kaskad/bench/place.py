@@ -138,6 +138,23 @@ def open_place(where: str) -> Iterator[Place]:
 
 
 @contextmanager
+def fresh_or_left(where: str) -> Iterator[tuple[Place, bool]]:
+    """Yield a file that an earlier measurement has left, else a fresh database; and whether it is filled.
+
+    `where` and what is raised are as with `open_place`.
+    """
+    if where and Path(where.removeprefix("sqlite:")).exists():
+        left = SqlitePlace(where.removeprefix("sqlite:"))
+        try:
+            yield left, True
+        finally:
+            left.close()
+    else:
+        with open_place(where) as fresh:
+            yield fresh, False
+
+
+@contextmanager
 def _file(path: str) -> Iterator[Place]:
     temporary = path in ("", "sqlite")
     folder = Path(tempfile.mkdtemp(prefix="kaskad-bench-")) if temporary else None

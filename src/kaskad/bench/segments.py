@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from msgspec import Struct
 
 from kaskad.bench.crowd import NOW, fill
-from kaskad.bench.place import Place, open_place
+from kaskad.bench.place import Place, fresh_or_left
 from kaskad.domain.segment import read
 from kaskad.store import segment_base, segment_blocks, segments
 from kaskad.store.db import Database, open_database
@@ -72,16 +71,8 @@ def run(contacts: int, events: int, db: str, progress: Callable[[str], None]) ->
 
     `db` may also be a file that an earlier measurement has left.
     """
-    if db and Path(db.removeprefix("sqlite:")).exists():
-        from kaskad.bench.place import SqlitePlace
-
-        place = SqlitePlace(db.removeprefix("sqlite:"))
-        try:
-            return _measured(place, contacts, events, progress, filled=True)
-        finally:
-            place.close()
-    with open_place(db) as fresh:
-        return _measured(fresh, contacts, events, progress, filled=False)
+    with fresh_or_left(db) as (place, filled):
+        return _measured(place, contacts, events, progress, filled=filled)
 
 
 def _measured(
