@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from kaskad.actions import accounts
 from kaskad.store import alarms
-from support.faults import until
+from support.faults import free_port, until
 from support.shop import taking
 
 NAMED = """cascade: named
@@ -88,6 +88,34 @@ def test_an_account_is_added_by_mouse_tried_out_paused_and_removed(visit, site):
     page.get_by_role("dialog").get_by_role("button", name="Удалить").click()
     page.wait_for_url("**/channels")
     assert "sms-main" not in [each.account.name for each in accounts.listing(site.service.office)]
+
+
+def test_what_an_account_signs_in_by_is_asked_for_before_the_rest(site):
+    with site.client("owner") as client:
+        for provider, names in (
+            ("smtp", ("user", "password")),
+            ("smsc_ru", ("login", "password", "api_key")),
+        ):
+            asked, _, rest = client.get(f"/channels/providers/{provider}").text.partition(
+                '<details class="more"'
+            )
+            assert rest and all(f'name="set-{name}"' in asked for name in names), provider
+
+
+def test_a_test_by_a_mail_server_that_is_not_there_says_so_in_the_readers_language(site):
+    port = free_port()
+    told = {"host": "127.0.0.1", "port": str(port), "security": "none", "sender": "shop@example.org"}
+    site.api.put("/accounts/nobody", {"provider": "smtp", "settings": told})
+    where = f"127.0.0.1:{port}"
+    with site.client("owner") as client:
+        for language, words in (
+            ("en", f"has not gone out: could not connect to the mail server at {where}: Connection refused."),
+            ("ru", f"не ушло: не удалось подключиться к почтовому серверу {where}: там никто не отвечает"),
+        ):
+            client.headers["Accept-Language"] = language
+            page = post(client, "/channels/accounts/nobody/test", to="you@example.org").text
+            assert words in page, re.findall('class="note.*', page)
+    site.api.call("DELETE", "/accounts/nobody")
 
 
 def test_secrets_stay_unless_they_are_written_anew(site, monkeypatch):
@@ -173,3 +201,12 @@ def test_the_overview_shows_what_another_process_sees_of_an_account(site, monkey
         assert told in told_of_accounts(), kind
         office.write(lambda tx, number=number: alarms.end(tx, number, office.now()))
     assert "in trouble" not in told_of_accounts()
+
+
+def test_the_page_of_alarms_shows_no_number_that_it_does_not_explain(site):
+    office = site.service.office
+    number = office.write(lambda tx: alarms.begin(tx, "account_down", "email", "7", office.now()))
+    with site.client("owner") as client:
+        page = client.get("/settings/alarms?lang=en").text
+    assert "stands" in page and not re.search(r"plain-text\">\s*7\s*<", page)
+    office.write(lambda tx: alarms.end(tx, number, office.now()))

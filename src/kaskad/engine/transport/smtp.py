@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,6 +28,7 @@ from kaskad.providers.smtp import Mail, Reply, Smtp
 
 MAILS_PER_SESSION = 100  # many servers close after as many
 IDLE_S = 20.0
+DEFAULT_PORT = 587
 PREPARE_S = (
     25.0  # from the connection to the server's "go ahead"; with an answer to the mail less than the guard
 )
@@ -147,7 +149,8 @@ class Mailer:
         except ValueError as error:
             raise SendError(Reason.AUTH, f"account {account.name!r}: {error}") from error
         except _LOST as error:
-            detail = f"could not connect to the mail server ({type(error).__name__})"
+            where = f"{account['host']}:{account['port'] or DEFAULT_PORT}"
+            detail = f"could not connect to the mail server at {where}: {_why(error)}"
             raise SendError(Reason.TRANSIENT, detail) from error
         except SMTPException as error:  # no STARTTLS or no login there
             detail = f"the mail server lacks what the account asks for ({type(error).__name__})"
@@ -166,7 +169,7 @@ class Mailer:
             raise ValueError("security must be starttls, tls or none")
         return aiosmtplib.SMTP(
             hostname=account["host"],
-            port=int(account["port"] or 587),
+            port=int(account["port"] or DEFAULT_PORT),
             username=account["user"] or None,
             password=account["password"] or None,
             timeout=timeout_s,
@@ -184,6 +187,15 @@ async def _in_time(until: float) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise SendError(Reason.TRANSIENT, "the mail server was too slow to take the mail") from error
+
+
+def _why(error: BaseException) -> str:
+    """Return what the system says of a connection that failed; aiosmtplib names the address again."""
+    while not (isinstance(error, OSError) and error.strerror) and error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, OSError) and error.strerror:
+        return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    return type(error).__name__
 
 
 async def _greet(client: aiosmtplib.SMTP) -> None:
