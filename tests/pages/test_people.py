@@ -44,6 +44,14 @@ def test_a_password_signs_in_and_signing_out_ends_the_session(site, stranger):
     assert stranger.get("/account").status_code == 303
 
 
+def test_who_has_forgotten_the_password_is_told_who_makes_a_new_link(stranger):
+    for language, words in (
+        ("en", "Ask an owner for a new link"),
+        ("ru", "Попросите у владельца новую ссылку"),
+    ):
+        assert words in stranger.get("/sign-in", headers={"Accept-Language": language}).text
+
+
 def test_who_tries_often_waits_even_with_the_right_password(site, stranger):
     for _ in range(sessions.PER_ACCOUNT):
         assert entering(stranger, "nobody@example.org").status_code == 401

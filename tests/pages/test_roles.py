@@ -86,3 +86,12 @@ def test_the_api_opens_to_a_pages_script_by_session_and_token_only(site):
 def test_an_agent_is_led_to_what_is_theirs(site):
     with site.client("agent") as client:
         assert client.get("/").headers["location"] == "/inbox"
+
+
+def test_who_is_refused_a_page_reads_who_gives_roles(site):
+    with site.client("viewer") as client:
+        for language, title, words in (
+            ("en", "Not open to you", "An owner gives roles"), ("ru", "Нет доступа", "Роли раздаёт владелец"),
+        ):  # fmt: skip
+            page = client.get("/settings/keys", headers={"Accept-Language": language})
+            assert page.status_code == 403 and f"<h1>{title}</h1>" in page.text and words in page.text

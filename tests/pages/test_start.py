@@ -90,6 +90,12 @@ def test_an_installation_is_led_to_its_first_message(fresh):
         assert "done" in owner.see("/") and client.get("/start").headers["location"] == "/"
 
 
+def test_first_steps_are_shown_to_who_may_take_them(fresh):
+    for role, shown in (("owner", True), ("marketer", True), ("approver", False), ("viewer", False)):
+        with fresh.client(role) as client:
+            assert ("First steps" in Walk(client).see("/")) == shown, role
+
+
 def test_a_message_by_hand_is_an_ordinary_run(opened):
     with opened.client("marketer") as client:
         marketer = Walk(client)

@@ -117,8 +117,10 @@ def _bars(hours: list[Hour]) -> list[Bar]:
 def _todos(
     look: Look, request: Request, seen: Visitor, office: Office, rows: list[Overview]
 ) -> Iterator[Todo]:
-    """Yield the first steps of a new installation; none once all are done."""
+    """Yield the first steps of a new installation; none once all are done, nor to who may take none."""
     there: frozenset[str] = request.app.state.page_paths
+    if not seen.may(WRITE):
+        return
     done = first_run.progress(office, rows).done
     if all(done.values()):
         return

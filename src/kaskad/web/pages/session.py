@@ -219,8 +219,11 @@ def failure(request: Request, error: Exception, seen: Visitor | None) -> Respons
     kinds = {NotFound: 404, Conflict: 409, Forbidden: 403, Invalid: 422, RequestValidationError: 404}
     others = 503 if isinstance(error, KaskadError) else 500
     status = next((code for kind, code in kinds.items() if isinstance(error, kind)), others)
-    title = look._("Not found") if status == 404 else look._("That did not work")
+    titles = {404: look._("Not found"), 403: look._("Not open to you")}
+    title = titles.get(status) or look._("That did not work")
     detail = _detail(look, error) if isinstance(error, KaskadError) else ""
+    if status == 403:
+        detail += " " + look._("An owner gives roles, under Settings and People.")
     if status == 500:
         detail = look._("A defect in Kaskad. The server's log has it: report what it shows.")
     part = request.headers.get(COUNTING_HEADER, "")
