@@ -15,7 +15,7 @@ from kaskad.actions.frames import Preview, Work, completed, faulty, fill, frame,
 from kaskad.actions.office import Office
 from kaskad.actions.runs import find_contact
 from kaskad.domain.approval import of_wording
-from kaskad.domain.cascade import Content, Variant
+from kaskad.domain.cascade import Cascade, Content, Step, Variant
 from kaskad.domain.condition import ROOTS
 from kaskad.domain.content import (
     TextBook,
@@ -204,6 +204,22 @@ class Asked(Struct, frozen=True):
     stand_ins: tuple[str, ...] = ()  # properties of the event that were made up
 
 
+class Which(Struct, frozen=True):
+    """Which step's words are asked for, and for whom.
+
+    A draft has the templates as they are now, whatever is wrong elsewhere in it.
+    """
+
+    step: str
+    who: str
+    version: str = ""  # `current`, `draft`, a number; "": what is newest
+    channel: str = ""  # "": the step's first
+    variant: str = ""
+    trigger: Mapping[str, Any] = {}
+    text: str = ""  # a definition that nobody has saved, in place of a version
+    complete: bool = False  # makes up what only an event would tell
+
+
 def preview(
     office: Office, name: str, channel: str, who: str, *, language: str = "",
     trigger: Mapping[str, Any] | None = None,
@@ -237,68 +253,25 @@ def first_step(office: Office, slug: str) -> str:
         return sketch.first_step(source_of(tx, slug)[0])
 
 
-def preview_step(
-    office: Office, slug: str, step: str, who: str, *, version: str = "", channel: str = "",
-    variant: str = "", trigger: Mapping[str, Any] | None = None, text: str = "", complete: bool = False,
-) -> Preview:  # fmt: skip
-    """Return what a step would say to a contact: of a version, `current` or `draft`; else of what is newest.
-
-    A draft is shown with the templates as they are now, and whatever is wrong elsewhere in it; `text` is one
-    that nobody has saved. `complete` makes up what only an event would tell. Raises NotFound, Invalid.
-    """
+def preview_step(office: Office, slug: str, which: Which) -> Preview:
+    """Return what a step would say to a contact; raises NotFound, Invalid."""
     with office.read() as tx:
-        asked = of_step(
-            office, tx, slug, step, who, version, channel, variant, trigger or {}, text=text,
-            complete=complete,
-        )  # fmt: skip
+        asked = of_step(office, tx, slug, which)
     return _looked(office, asked)
 
 
-def of_step(
-    office: Office, tx: Transaction, slug: str, step: str, who: str, version: str, channel: str,
-    variant: str, trigger: Mapping[str, Any], *, text: str = "", complete: bool = False,
-) -> Asked:  # fmt: skip
+def of_step(office: Office, tx: Transaction, slug: str, which: Which) -> Asked:
     """Return what fills a step for a contact; raises NotFound, Invalid."""
-    text, version_id = (text, None) if text else source_of(tx, slug, version)
+    step, trigger = which.step, which.trigger
+    text, version_id = (which.text, None) if which.text else source_of(tx, slug, which.version)
     cascade = to_cascade(text, name=slug) if version_id is not None else sketch.readable(text, slug, step)
-    found = next((one for one in cascade.steps if one.id == step), None)
-    if found is None:
-        raise NotFound(
-            worded(
-                "%(slug)s has no step %(step)r: %(known)s.",
-                slug=slug,
-                step=step,
-                known=", ".join(one.id for one in cascade.steps),
-            )
-        )
-    chosen = _variant(found.variants, variant)
-    where = _CHANNELS[channel] if channel else found.channels[0]
-    if where not in found.channels:
-        raise Invalid(
-            [
-                worded(
-                    "Step %(step)r does not use %(where)s: %(known)s.",
-                    step=step,
-                    where=where,
-                    known=", ".join(found.channels),
-                )
-            ]
-        )
-    if version_id is None:
-        texts, wrong = look_up(tx, cascade)
-        if wrong:
-            raise Invalid(
-                [
-                    worded("%(path)s: %(message)s: %(remedy)s.", path=path, message=message, remedy=remedy)
-                    for path, message, remedy in wrong
-                ]
-            )
-    else:
-        texts = store.frozen(tx, version_id)
-    contact_id = find_contact(tx, who)
+    found = _step(cascade, slug, step)
+    chosen, where = _variant(found.variants, which.variant), _channel(found, which.channel)
+    texts = _texts(tx, cascade) if version_id is None else store.frozen(tx, version_id)
+    contact_id = find_contact(tx, which.who)
     person = person_of(tx, contact_id)
     made_up: tuple[str, ...] = ()
-    if complete:
+    if which.complete:
         trigger, made_up = completed(
             trigger, _names(found.content, where, chosen, step, texts), found.content.calendar, office.now()
         )
@@ -309,6 +282,38 @@ def of_step(
         found.account, cascade.topic, cascade.brand,
     )  # fmt: skip
     return Asked(contact_id, work, found.keys, made_up)
+
+
+def _step(cascade: Cascade, slug: str, step: str) -> Step:
+    found = next((one for one in cascade.steps if one.id == step), None)
+    if found is None:
+        known = ", ".join(one.id for one in cascade.steps)
+        raise NotFound(worded("%(slug)s has no step %(step)r: %(known)s.", slug=slug, step=step, known=known))
+    return found
+
+
+def _channel(step: Step, named: str) -> Channel:
+    """Return the channel that is named, else the step's first."""
+    where, known = _CHANNELS[named] if named else step.channels[0], ", ".join(step.channels)
+    if where not in step.channels:
+        says = worded(
+            "Step %(step)r does not use %(where)s: %(known)s.", step=step.id, where=where, known=known
+        )
+        raise Invalid([says])
+    return where
+
+
+def _texts(tx: Transaction, cascade: Cascade) -> Sequence[Wording]:
+    """Return the templates of a draft as they are now; raises Invalid."""
+    texts, wrong = look_up(tx, cascade)
+    if wrong:
+        raise Invalid(
+            [
+                worded("%(path)s: %(message)s: %(remedy)s.", path=path, message=message, remedy=remedy)
+                for path, message, remedy in wrong
+            ]
+        )
+    return texts
 
 
 def _names(

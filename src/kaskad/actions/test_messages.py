@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 
 from kaskad.actions.frames import Filled, Preview, Work, account_of, fill, frame
 from kaskad.actions.office import Office
-from kaskad.actions.templates import Asked, of_step, of_template
+from kaskad.actions.templates import Asked, Which, of_step, of_template
 from kaskad.domain.address import BadAddress, normalise
 from kaskad.domain.consent import ConsentRow, may
 from kaskad.domain.enclosing import MAX_WHOLE, Appointment
@@ -77,10 +77,10 @@ def of_a_step(office: Office, slug: str, step: str, wish: Wish) -> Tested:
     """Send what a step says as a test: of its draft, else of what runs; raises as `of_a_template` does."""
     with office.read() as tx:
         who = wish.contact or _seed(tx, wish)
-        asked = of_step(
-            office, tx, slug, step, who, wish.version, wish.channel, wish.variant, wish.trigger,
-            complete=wish.complete,
-        )  # fmt: skip
+        which = Which(
+            step, who, wish.version, wish.channel, wish.variant, wish.trigger, complete=wish.complete
+        )
+        asked = of_step(office, tx, slug, which)
     return _send(office, asked, wish)
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from kaskad.actions import audience, templates
 from kaskad.actions.audience import Forecast
+from kaskad.actions.templates import Which
 from kaskad.domain.terms import Channel
 from kaskad.web.api.cascades import READ, Slug
 from kaskad.web.api.fields import PLAIN, Json
@@ -99,10 +100,8 @@ def check_audience(office: InOffice, slug: Slug, told: NewForecast) -> ForecastV
 @router.post("/{slug}/preview", dependencies=[may(READ), may(PEOPLE)])
 def preview_step(office: InOffice, slug: Slug, told: NewStepPreview) -> PreviewView:
     """Show what a step would say to a contact; nothing is sent and nothing kept."""
-    return PreviewView.of(
-        templates.preview_step(
-            office, slug, told.step, told.contact, version=told.version, channel=told.channel or "",
-            variant=told.variant, trigger=told.trigger,
-            text=told.definition, complete=told.complete,
-        )
+    which = Which(
+        told.step, told.contact, told.version, told.channel or "", told.variant, told.trigger,
+        told.definition, told.complete,
     )  # fmt: skip
+    return PreviewView.of(templates.preview_step(office, slug, which))

@@ -13,6 +13,7 @@ from kaskad.actions import files, finding, policy, templates, test_messages
 from kaskad.actions.finding import Wanted
 from kaskad.actions.frames import Preview
 from kaskad.actions.office import Office
+from kaskad.actions.templates import Which
 from kaskad.actions.test_messages import Tested, Wish
 from kaskad.domain.errors import Invalid, NotFound, Unavailable
 from kaskad.domain.ids import contact_text
@@ -116,9 +117,6 @@ def testers(office: Office) -> tuple[str, ...]:
     return policy.show(office).test_addresses
 
 
-def _shown(
-    office: Office, slug: str, step: str, who: str, variant: str, channel: str
-) -> Preview:  # fmt: skip
-    return templates.preview_step(
-        office, slug, step, who.strip(), variant=variant, channel=channel, complete=True
-    )  # fmt: skip
+def _shown(office: Office, slug: str, step: str, who: str, variant: str, channel: str) -> Preview:
+    which = Which(step, who.strip(), channel=channel, variant=variant, complete=True)
+    return templates.preview_step(office, slug, which)
