@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from msgspec import Struct
 
-from kaskad.actions import cascades, launches, reports
+from kaskad.actions import cascades, launches, reports, step_holds
 from kaskad.actions.cascades import Overview
 from kaskad.actions.office import Office
 from kaskad.actions.reports import Told
@@ -73,7 +73,7 @@ def report(
         request, look, "cascade.html", seen=seen, shows=shows, cascade=whole.overview, report=made,
         steps=_steps(whole.overview, told), reached=_level(made, REACHED), levels=made.levels,
         launches=launches.listing(office, slug, before=LARGEST, limit=LAUNCHES_SHOWN),
-        foretold=foretold(),
+        foretold=foretold(), held={one.step: one.hold.skip for one in step_holds.listing(office, slug)},
         uneven=[look.told(one) for one in told.uneven], may_write=seen.may(WRITE),
         may_look=seen.may(PEOPLE), shares=_shares(made),
         **offered(office, slug),
