@@ -79,8 +79,8 @@ def test_without_consent_advertising_is_skipped_and_the_report_says_so(
     assert "the file has no column consent, so none is assumed. This cascade is advertising:" in told
     assert "runs 3600 times as fast as the world's: for trying out" in told
     assert "Entered 2 · 2 unreachable" in told
-    assert "Skipped: letter 1 no_consent, 1 no_address" in told or "1 no_address, 1 no_consent" in told
-    assert "no_address: the person has no address" in told and "exhausted:" not in told
+    assert "Skipped: letter 1 no consent, 1 no address" in told or "1 no address, 1 no consent" in told
+    assert "no address: the person has no address" in told and "exhausted:" not in told
     assert root.run(["explain", "ann@example.org"]) == 0
     explained = capsys.readouterr().out
     assert " UTC  letter (email) skipped: no consent" in explained and "unreachable" in explained

@@ -347,7 +347,9 @@ def _print_people(out: Console, report: Report, trips: Sequence[Trip]) -> None:
 
 _LEGEND = {
     "no_address": "the person has no address that the step's channels could use",
+    "policy_denied": "the law of the person's country or the channel's rules forbid it",
     "window_impossible": "no hour in which the step may be sent comes in time",
+    "too_late": "the time of the step had passed",
     "exhausted": "every step has been tried, and nobody reacted",
 }
 
@@ -355,7 +357,7 @@ _LEGEND = {
 def _legend(report: Report) -> Iterator[str]:
     """Explain those words of the report that do not explain themselves."""
     told = set(report.outcomes).union(*report.skips.values())
-    return (f"{word}: {meaning}" for word, meaning in _LEGEND.items() if word in told)
+    return (f"{word.replace('_', ' ')}: {meaning}" for word, meaning in _LEGEND.items() if word in told)
 
 
 def _reasons(
@@ -368,7 +370,7 @@ def _reasons(
         own = list(words.get(step, {}).get(reason, {}).items())
         said = [word if times == count else f"{times} {word}" for word, times in own[:WORDS_SHOWN]]
         said += ["…"] * (len(own) > WORDS_SHOWN)
-        return f"{count} {reason}" + (f" ({', '.join(said)})" if said else "")
+        return f"{count} {reason.replace('_', ' ')}" + (f" ({', '.join(said)})" if said else "")
 
     return "; ".join(
         f"{step} {', '.join(part(step, reason, count) for reason, count in counts.items())}"
