@@ -1,18 +1,37 @@
 """Steps that are due by a date: a forecast counts for whom they come too late as the engine does then."""
 
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
+from numpy.random import default_rng
 
 from engine.test_guards import directly
-from kaskad.actions import forecast, launches
+from kaskad.actions import forecast, hindsight, launches, weeks
 from kaskad.actions.audience import Audience
+from kaskad.actions.crowds import Sampled
+from kaskad.actions.past import Past
 from kaskad.actions.simulate import Asked, prepared
-from kaskad.domain.policy import HOUR
-from kaskad.domain.terms import Channel
+from kaskad.demo.play import scenario
+from kaskad.domain.definition import to_cascade
+from kaskad.domain.policy import DAY, HOUR, Policy
+from kaskad.domain.terms import Channel, Reaction
+from kaskad.domain.terms import Kind as Fact
+from kaskad.domain.version import prepare
+from kaskad.planning.dates import WEEK, Entry, as_next, coming, usual_by_date
+from kaskad.planning.dates import Past as Event
+from kaskad.planning.forecast import Kind, People, range_of
+from kaskad.planning.forecast import forecast as forecasted
+from kaskad.planning.history import Happened
+from kaskad.planning.outlook import Outlook, Plan
 from kaskad.planning.scene import staged
+from kaskad.planning.walk import Ask, stages
+from kaskad.planning.world import typical
+from kaskad.store import week_forecasts
+from planning.worlds import is_eight_of_ten
 from support.stage import Stage
 
+TWO = [Channel.EMAIL, Channel.TELEGRAM], [Reaction.NONE, Reaction.NONE]
 EVERYBODY = Audience(everybody=True)
 ENDING = """cascade: ending
 class: service
@@ -64,3 +83,149 @@ def test_whoever_has_no_date_or_one_that_is_over_is_not_expected_to_get_a_step(s
     launches.begin(office, "ending", EVERYBODY)
     stage.passes("12d")
     assert expected == sent(stage, 4)
+
+
+WEBINAR = """cascade: webinar
+class: service
+trigger: {event: signed}
+steps:
+  - {id: letter, channel: email, subject: %s, text: t, success: none,
+     at: {before: trigger.starts_at, by: 24h}}
+  - {id: chat, channel: telegram, text: t, success: none, at: {before: trigger.starts_at, by: 2h}}
+"""
+
+
+def sign(stage, name, people):
+    """Let people sign up for the next days, each a while before it begins: of three the second an hour
+    before, and the third when it is over."""
+    for number in range(people):
+        person = stage.person(f"{name} {number}", [Channel.EMAIL, Channel.TELEGRAM])
+        stage.event(person, "signed", starts_at=instant(stage, [72, 1, -1][number % 3]))
+        stage.passes("40m")
+
+
+def test_a_week_counts_for_whom_the_dates_of_its_event_come_too_late(stage):
+    """As the last events tell it: how long before its date each came."""
+    stage.cascade(WEBINAR % "old")
+    office = directly(stage)
+    sign(stage, "few", 9)
+    weeks.go_on(office)
+    assert forecast.of_typical(office, "webinar").uncounted == ("dates",), "nine events tell too little"
+    sign(stage, "before", 51)
+    stage.passes("7d")
+    letter, chat = forecast.of_typical(office, "webinar").steps
+    assert (letter.messages, letter.passed, chat.passed) == (333, {"too_late": 667}, {"too_late": 333})
+    assert 655 < chat.messages <= 667, "few left before"
+    real, expected = foretold(office, "webinar")
+    assert real.uncounted == () and expected in ([20, 40], [20, 39]), "of the sixty people themselves"
+    stage.cascade(WEBINAR % "new")
+    weeks.go_on(office)
+    sign(stage, "after", 60)
+    stage.passes("7d")
+    told = hindsight.of_cascade(office, "webinar")[0]
+    messages = next(one for one in told.figures if one.figure == "messages")
+    assert told.uncounted == () and abs(messages.happened - messages.expected) < 3
+    assert 44 < messages.between.low < messages.happened < messages.between.high < 72
+
+
+def test_the_hours_of_a_day_and_the_days_of_a_week_stay_with_an_event_of_the_past():
+    monday = 1_780_308_000_000
+    assert as_next(monday, {}, monday) == Entry(monday)
+    for days in (1, 6, 7, 20):
+        entry = as_next(monday - days * DAY, {}, monday)
+        assert monday <= entry.at < monday + WEEK and entry.later_ms % WEEK == 0
+        assert entry.at - entry.later_ms == monday - days * DAY
+
+
+def test_of_a_date_that_many_share_those_who_come_early_tell_nothing_until_it_is_over():
+    """Else a webinar's first would tell that everybody comes days before."""
+    cascade, now = to_cascade(WEBINAR % "s", name="webinar"), 20 * DAY
+
+    def told(*dates):
+        """Return how many entries are told by ten events each that name one of these dates, in days."""
+        events = [
+            Event(10 * turn + n, 19 * DAY, {"starts_at": day * DAY / 1000})
+            for turn, day in enumerate(dates)
+            for n in range(10)
+        ]
+        return len(coming(cascade, events, now))
+
+    assert told(22) == 0 and told(19.5) == 10 and told(19.5, 22) == 10
+    assert told(*range(30, 51)) == 210, "appointments, some of them at one time"
+    alone = [Event(n, 19 * DAY, {"starts_at": 22 * DAY / 1000 + n}) for n in range(12)]
+    assert len(coming(cascade, alone, now)) == 12 and coming(cascade, alone[:9], now) == {}
+    assert len(coming(cascade, [Event(n, DAY, {}) for n in range(10)], now)) == 10, "who has no date"
+
+
+def test_ranges_hold_eight_of_ten_weeks_in_which_a_third_comes_too_late():
+    """A hundred people have come, and tell of two hundred others."""
+    version = prepare(0, 0, to_cascade(WEBINAR % "s", name="webinar"), Policy())
+    answers = typical(version.cascade, "UTC").answers
+    asks, plan = (Ask(Channel.EMAIL), Ask(Channel.TELEGRAM)), Plan(stages(version.cascade), *TWO, 0)
+    chance, held, trials = default_rng(7), 0, 100
+
+    def come(people):
+        leads = chance.choice([72, 1, -1], people, p=[0.5, 0.2, 0.3])
+        entries = [
+            Entry(DAY, {"starts_at": (DAY + lead * HOUR) / 1000 + minute})
+            for minute, lead in enumerate(leads)
+        ]
+        late = usual_by_date(version, [DAY, DAY], entries, answers)
+        return Counter(tuple(None if n in one else ask for n, ask in enumerate(asks)) for one in late)
+
+    for trial in range(trials):
+        kinds = [Kind(count, each) for each, count in come(100).items()]
+        people = People(200, kinds, typical=True, others=True)
+        told = forecasted(plan, people, Outlook(plan, Happened({}), {}), draws=100, seed=trial)
+        between = range_of(told.draws.messages)
+        came = sum(count * sum(ask is not None for ask in each) for each, count in come(200).items())
+        held += between.low <= came <= between.high
+    assert is_eight_of_ten(held, trials), held
+
+
+REACTS = (Fact.OPENED, 0.2), (Fact.CLICKED, 0.5), (Fact.CLICKED, 0.375)  # as many as the field's figures say
+HAVE = (Channel.EMAIL, 0.9), (Channel.TELEGRAM, 0.6), (Channel.SMS, 0.8)
+
+
+def run_webinar(stage, chance, name, people):
+    """Let people sign up, from 60 hours before a webinar until 20 after it begins; return by step how many
+    messages went."""
+    at, began, seen = instant(stage, 60), len(stage.parcels), len(stage.parcels)
+    told = {
+        "webinar_id": name,
+        "starts_at": at,
+        "title": "t",
+        "starts_text": "t",
+        "join_url": "https://x.org",
+    }
+    for hour in range(90):
+        for number in range(people * hour // 80, min(people, people * (hour + 1) // 80)):
+            channels = [channel for channel, share in HAVE if chance.random() < share]
+            person = stage.person(f"{name} {number}", channels, zone="Asia/Almaty")
+            stage.event(person, "webinar_registered", **told)
+        stage.passes("1h")
+        new, seen = stage.parcels[seen:], len(stage.parcels)
+        for parcel in new:
+            kind, share = REACTS[parcel.step]
+            if chance.random() < share:
+                stage.receipt(parcel.contact_id, kind, step=parcel.step)
+    return [len([one for one in stage.parcels[began:] if one.step == step]) for step in range(3)]
+
+
+def test_what_is_told_of_the_demo_s_next_webinar_by_the_last_one_then_comes(db):
+    """Most of the difference was who signs up too late for a step, or at no permitted hour for it."""
+    stage, chance = Stage(db), default_rng(3)
+    text = scenario("webinar", english=False)
+    stage.cascade(text)
+    office, cascade = directly(stage), to_cascade(text, name="webinar")
+    stage.passes("9h")
+    run_webinar(stage, chance, "one", 160)
+    stage.passes("78h")
+    with office.read() as tx:
+        ids = week_forecasts.lately(tx, "webinar_registered", stage.clock.now() // DAY - 28, 1_000)
+    nothing = Past(Happened({}), {}, Happened({}))
+    told = forecast.of_people(office, cascade, Sampled("", 160, ids), nothing, is_whole=False)
+    came = run_webinar(stage, chance, "two", 160)
+    assert told.uncounted == ()
+    assert told.ranges["messages"].low < sum(came) < told.ranges["messages"].high, (came, told.messages)
+    assert [abs(step.messages - some) < 20 for step, some in zip(told.steps, came, strict=True)] == [True] * 3

@@ -16,6 +16,7 @@ from phonenumbers import PhoneNumberFormat, PhoneNumberType, example_number_for_
 
 from kaskad.actions.audience import ALL, Audience, people_of
 from kaskad.actions.frames import links_as_long
+from kaskad.actions.last_events import last_events
 from kaskad.actions.office import Office
 from kaskad.actions.past import silences_ms
 from kaskad.actions.rates import into
@@ -40,10 +41,11 @@ from kaskad.engine.wording import look_up
 from kaskad.planning.budgets import MOST, Timing
 from kaskad.planning.costs import Cost, goes_at, points_of_days, sending_times, told_in
 from kaskad.planning.costs import entering as entering_at
-from kaskad.planning.dates import Entry, Ways, anchors, dated, has_dates, lacks_dates, ways_by_date
+from kaskad.planning.dates import Entry, by_date, has_dates, lacks_dates, usual_by_date, with_dates
 from kaskad.planning.forecast import Kind
 from kaskad.planning.held import gets_late
 from kaskad.planning.walk import Ask
+from kaskad.planning.world import typical
 from kaskad.providers.base import Account
 from kaskad.store import lists as list_store
 from kaskad.store import segments as segment_store
@@ -134,6 +136,7 @@ class Asker:
         self.paused = self._paused(prepare(0, 0, cascade, self.policy))
         self.waiting = {number for number, how in self.paused.items() if how == "paused"}
         self._parts: dict[int, float] = {}
+        self._events: Mapping[int, Entry] | None = None
         self._costs: dict[tuple[int, int, int, bool, str], Cost | None] = {}
         pace = cascade.trigger.pace_per_hour
         self._start, self._enter_over_ms = (
@@ -167,10 +170,19 @@ class Asker:
             for number, skip in held_of(self._office, self._cascade).items()
         }  # fmt: skip
 
-    def typical(self) -> list[Kind]:
-        """Return people whom every step reaches on its first channel."""
+    def typical(self) -> tuple[list[Kind], list[dict[str, float]]]:
+        """Return people whom every step reaches on its first channel, as far as dates let it go, and by step
+        the shares of them whom those keep it from."""
         asks = [None if step.number in self.paused else self.usual_ask(step) for step in self._cascade.steps]
-        return [Kind(TYPICAL, tuple(asks))]
+        events, (_, dated) = self.events(), self._versions()
+        if not events:
+            return [Kind(TYPICAL, tuple(asks))], [{} for _ in asks]
+        answers = typical(self._cascade, self.policy.zone, self.policy.country).answers
+        late = [*usual_by_date(dated, self._silences, events.values(), answers)]
+        kinds = Counter(tuple([None if n in one else ask for n, ask in enumerate(asks)]) for one in late)
+        passed = [Counter(one[n].value for one in late if n in one) for n in range(len(asks))]
+        shares = [{why: count / len(late) for why, count in each.most_common()} for each in passed]
+        return [Kind(count, each) for each, count in kinds.items()], shares
 
     def entering(self, size: int, ids: Sequence[int] = ()) -> int:
         """Return how many of an audience of whom some are looked at may enter: the control group of all
@@ -194,7 +206,7 @@ class Asker:
         kinds: Counter[tuple[Ask | None, ...]] = Counter()
         passed = [Counter[str]() for _ in self._cascade.steps]
         with self._office.read() as tx:
-            (version, by_date), runs = self._versions(), self._runs(ids)
+            (version, dated), runs = self._versions(), self._runs(ids)
             seen = look(tx, [(version, run) for run in runs], self._now, self._world.accounts)
             desk = Desk(tx, self._world, self._now)
             desk.see(seen)
@@ -203,9 +215,9 @@ class Asker:
             for run, entry in zip(runs, self._entries(ids), strict=True):
                 answers = desk.answers(version, run, {})
                 ways = self._ways(version, run, answers, known)
-                if has_dates(by_date):
+                if has_dates(dated):
                     attributes = desk.person(run.contact_id).attributes
-                    ways = self._by_date(by_date, run, answers, ways, entry, attributes)
+                    ways = by_date(dated, self._silences, entry, run, answers, attributes, ways)
                 alike[ways, (answers.zones, answers.country), self._numbers(ways, answers)] += 1
         for (ways, where, numbers), count in alike.items():
             asks: list[Ask | None] = []
@@ -223,7 +235,7 @@ class Asker:
 
     def lacks_dates(self, *, contacts: bool) -> bool:
         """Say whether steps are due by dates that are not known of these people: of `contacts` are theirs."""
-        return lacks_dates(self._cascade, contacts=contacts, events=False)
+        return lacks_dates(self._cascade, contacts=contacts, events=bool(self.events()))
 
     def usual(self, step: Step) -> float | None:
         """Return what a message of the step costs typical people, in minor units."""
@@ -323,23 +335,23 @@ class Asker:
         number = example_number_for_type(country, PhoneNumberType.MOBILE) if country else None
         return format_number(number, PhoneNumberFormat.E164) if number and channel in PHONES else ""
 
+    def events(self) -> Mapping[int, Entry]:
+        """Return by contact how the next may enter whom the event lets in, by the last ones; {}: nothing asks
+        for their dates, or too few have come to tell them."""
+        if self._events is None:
+            self._events = last_events(self._office, self._cascade, self._now)
+        return self._events
+
     def _entries(self, ids: Sequence[int]) -> list[Entry]:
-        """Return when each of the people enters: one after the other, where that takes time."""
-        twice = 2 * len(ids)
+        """Return when each of the people enters: by an event as it was, by another's where they had none, or
+        one after the other where that takes time."""
+        events, twice = self.events(), 2 * len(ids)
+        if events:
+            others = list(events.values())
+            return [events.get(each) or others[place % len(others)] for place, each in enumerate(ids)]
         return [
             Entry(self._start + self._enter_over_ms * (2 * place + 1) // twice) for place in range(len(ids))
         ]
-
-    def _by_date(
-        self, version: Version, run: Run, answers: Answers, ways: Ways, entry: Entry,
-        attributes: Mapping[str, object],
-    ) -> Ways:  # fmt: skip
-        """Return over what each step goes to one contact, of those with dates as the contact meets them."""
-        touches = tuple([structs.replace(one, run_id=-1 - one.run_id) for one in answers.touches])
-        told = structs.replace(answers, touches=touches, anchors=anchors(version, entry, attributes))
-        due_at = entry.at + approximate_ms(self._cascade.trigger.delay)
-        entered = structs.replace(run, entered_at=entry.at, due_at=due_at, wake_at=due_at)
-        return ways_by_date(version, self._silences, entered, told, ways)
 
     def _versions(self) -> tuple[Version, Version]:
         """Return the version without what only a run can answer, and the same with the dates of which
@@ -352,7 +364,8 @@ class Asker:
         )
         whole = structs.replace(self._cascade, steps=steps, to="", exit_if=None)
         plain = structs.replace(whole, steps=tuple([structs.replace(step, at=None) for step in steps]))
-        return prepare(0, 0, plain, self.policy), prepare(0, 0, dated(whole, events=False), self.policy)
+        known = with_dates(whole, events=bool(self.events()))
+        return prepare(0, 0, plain, self.policy), prepare(0, 0, known, self.policy)
 
     def _runs(self, ids: Sequence[int]) -> list[Run]:
         """Return a run of each contact, which begins now."""

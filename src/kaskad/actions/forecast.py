@@ -169,7 +169,8 @@ def of_people(
 ) -> Expected:  # fmt: skip
     """Return the forecast for an audience, None: for `size` typical people; `what_if` tells what each step is
     worth. Budgets limit it that are for just these people, so not where they stand for others."""
-    making, is_whole = _Making(office, cascade, people, known, size), is_whole and people is not None
+    making = _Making(office, cascade, people, known, size, others=not is_whole)
+    is_whole = is_whole and people is not None
     found = making.made(what_if, budgets_of(office, cascade, making.asker, is_whole=is_whole))
     if not is_whole:
         limits = ("budgets",) if budgeted(office, cascade) else ()
@@ -225,19 +226,21 @@ class _Making:
     """One forecast being made."""
 
     def __init__(
-        self, office: Office, cascade: Cascade, people: Sampled | None, known: Past, size: int, part: int = 0
-    ) -> None:
+        self, office: Office, cascade: Cascade, people: Sampled | None, known: Past, size: int, part: int = 0,
+        *, others: bool = False,
+    ) -> None:  # fmt: skip
         self._cascade, self._known, self._sampled = cascade, known, people
         self.asker = Asker(office, cascade, size=0 if people is None else people.size)
         held = cascade.holdout if cascade.holdout is not None else self.asker.holdout
+        others = others or bool(self.asker.events())
         if people is None:
-            self._passed: list[dict[str, float]] = [{} for _ in cascade.steps]
+            kinds, self._passed = self.asker.typical()
             self._size, entering = size, self.asker.entering(size)
-            self._people = People(entering, self.asker.typical(), held, typical=True)
+            self._people = People(entering, kinds, held, typical=True, others=others)
         else:
             kinds, self._passed = self.asker.real(people.ids)
             self._size, entering = people.size, self.asker.entering(people.size, people.ids)
-            self._people = People(entering, kinds, held)
+            self._people = People(entering, kinds, held, others=others)
         self._plan = Plan(
             stages(cascade, self.asker.waiting), [step.channels[0] for step in cascade.steps],
             [step.success for step in cascade.steps], cascade.first,

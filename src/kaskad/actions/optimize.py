@@ -100,7 +100,7 @@ class _Making:
         self._office, self._cascade, self._text, self._target = office, cascade, text, target
         self._known, self._waited, self._sampled = known, waited, people
         self._asker = Asker(office, cascade, size=0 if people is None else people.size)
-        kinds = self._asker.typical() if people is None else self._asker.real(people.ids)[0]
+        kinds = (self._asker.typical() if people is None else self._asker.real(people.ids))[0]
         self._size = TYPICAL if people is None else people.size
         self._half_life = target.fades_ms / 3_600_000
         self._whole = weighed(cascade, kinds, known, self._asker, self._half_life)

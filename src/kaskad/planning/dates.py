@@ -7,7 +7,8 @@ messages go; what is then decided, `entering` says. Who reacts has mostly left b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct, structs
 
@@ -18,25 +19,64 @@ from kaskad.domain.entering import When
 from kaskad.domain.paths import instant_at
 from kaskad.domain.policy import DAY
 from kaskad.domain.run import Answers, Run, Send
-from kaskad.domain.terms import Channel, SkipReason
+from kaskad.domain.span import approximate_ms
+from kaskad.domain.terms import Channel, Phase, RunState, SkipReason
 from kaskad.domain.version import Version
 from kaskad.domain.ways import Way
 from kaskad.planning.costs import goes_at
 
 CONTACT, TRIGGER = "contact.", "trigger."
+WEEK = 7 * DAY
+FEW = 10  # events: of fewer each would stand for too many
+SHARED = 20  # a date that more than one of so many events names is no person's own
 _LOOKS = 20  # at one step: whoever waits for that many hours of caps and windows in turn gets nothing
+_PENDING = RunState.PENDING.code
+_OF_DATES = (SkipReason.TOO_LATE, SkipReason.WINDOW_IMPOSSIBLE, SkipReason.CONDITION_FALSE)
 
 Ways = tuple[Way | SkipReason, ...]
 
 
 class Entry(Struct, frozen=True):
-    """When somebody enters, and the properties of the event that lets them: of one like it in the past."""
+    """When somebody enters, and the properties of the event that lets them: those of one in the past, whose
+    dates come so much later too."""
 
     at: int
     properties: Mapping[str, object] = {}
+    later_ms: int = 0
 
 
-def dated(cascade: Cascade, *, events: bool) -> Cascade:
+def as_next(at: int, properties: Mapping[str, object], now: int) -> Entry:
+    """Return the entry by an event like one of the past: in the week that begins, on the same day of it at
+    the same time, as those decide how many hours are left and which of them are permitted."""
+    later_ms = max(0, -(-(now - at) // WEEK)) * WEEK
+    return Entry(at + later_ms, properties, later_ms)
+
+
+class Past(Struct, frozen=True):
+    """An event of the past: to whom it happened, when, and its properties."""
+
+    contact_id: int
+    at: int
+    properties: Mapping[str, object]
+
+
+def coming(cascade: Cascade, events: Sequence[Past], now: int) -> dict[int, Entry]:
+    """Return by contact how the next may enter, by the last events; {}: too few tell it.
+
+    Of a date that many share and that is still ahead only those have come who come early: it tells nothing.
+    """
+    paths = sorted({_names(step) for step in cascade.steps if _names(step).startswith(TRIGGER)})
+    dates = [tuple([instant_at(path, event.properties, {}) or 0 for path in paths]) for event in events]
+    named = Counter(dates)
+    whole = {
+        event.contact_id: as_next(event.at, event.properties, now)
+        for event, named_by in zip(events, dates, strict=True)
+        if max(named_by) <= now or SHARED * named[named_by] <= len(events) or named[named_by] == 1
+    }
+    return whole if len(whole) >= FEW else {}
+
+
+def with_dates(cascade: Cascade, *, events: bool) -> Cascade:
     """Return the cascade without the dates of which nothing is known: those of events, unless some are.
 
     A date that begins the runs tells when they begin, which an audience of today does not.
@@ -48,6 +88,11 @@ def dated(cascade: Cascade, *, events: bool) -> Cascade:
             for step in cascade.steps
         ]),
     )  # fmt: skip
+
+
+def asks_events(cascade: Cascade) -> bool:
+    """Say whether steps are due by dates of the event that begins the runs."""
+    return bool(cascade.trigger.event) and any(_names(step).startswith(TRIGGER) for step in cascade.steps)
 
 
 def lacks_dates(cascade: Cascade, *, contacts: bool, events: bool) -> bool:
@@ -65,15 +110,50 @@ def has_dates(version: Version) -> bool:
 
 def anchors(version: Version, entry: Entry, attributes: Mapping[str, object]) -> dict[int, int]:
     """Return of each step that is due by a date of the person that instant, where there is one."""
-    found = {step.number: instant_at(_names(step), entry.properties, attributes) for step in version.anchored}
-    return {number: at for number, at in found.items() if at is not None}
+    found = {}
+    for step in version.anchored:
+        path = _names(step)
+        at = instant_at(path, entry.properties, attributes) if path else None
+        if at is not None:
+            found[step.number] = at + entry.later_ms * path.startswith(TRIGGER)
+    return found
 
 
-def ways_by_date(
+def by_date(
+    version: Version, silences: Sequence[int], entry: Entry, run: Run, answers: Answers,
+    attributes: Mapping[str, object], found: Ways,
+) -> Ways:  # fmt: skip
+    """Return over what each step goes to a contact who enters so: those without a date as was `found`."""
+    due_at = entry.at + approximate_ms(version.cascade.trigger.delay)
+    run = structs.replace(run, entered_at=entry.at, due_at=due_at, wake_at=due_at)
+    touches = tuple([structs.replace(one, run_id=-1 - one.run_id) for one in answers.touches])  # not of `run`
+    told = structs.replace(answers, touches=touches, anchors=anchors(version, entry, attributes))
+    return _gone_through(version, silences, run, told, found)
+
+
+def usual_by_date(
+    version: Version, silences: Sequence[int], entries: Iterable[Entry], answers: Answers
+) -> Iterator[Mapping[int, SkipReason]]:  # fmt: skip
+    """Yield of people whom each step reaches, who enter so, the steps that dates of the event keep from
+    them."""
+    steps = tuple([
+        structs.replace(step, condition=None, at=None if _names(step).startswith(CONTACT) else step.at)
+        for step in version.cascade.steps
+    ])  # fmt: skip
+    cascade = structs.replace(version.cascade, steps=steps)
+    version = structs.replace(version, cascade=cascade, control=None)
+    found = tuple([Way(step.channels[0], 0, False) for step in steps])
+    for number, entry in enumerate(entries, 1):
+        run = Run(number, 1, 0, 0, 0, _PENDING, Phase.ENTER, -1, None, 0, 0, 0, 0)
+        ways = by_date(version, silences, entry, run, answers, {}, found)
+        yield {
+            number: why for number, why in enumerate(ways) if not isinstance(why, Way) and why in _OF_DATES
+        }
+
+
+def _gone_through(
     version: Version, silences: Sequence[int], run: Run, answers: Answers, found: Ways
 ) -> Ways:  # fmt: skip
-    """Return over what each step goes to somebody, `found` of steps without dates: those with one as they
-    are met. `answers` have the dates, and what left us before as it then stands."""
     cascade, ways, touches = version.cascade, list(found), answers.touches
     comes: list[int | None] = [None] * len(ways)
     comes[cascade.first] = run.due_at

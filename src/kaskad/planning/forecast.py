@@ -37,6 +37,7 @@ class People(Struct, frozen=True):
     kinds: Sequence[Kind]
     held: int = 0
     typical: bool = False  # no sample of anybody: all are of these kinds
+    others: bool = False  # none of these enters, but as many who are like them
 
     @property
     def stay(self) -> float:
@@ -153,6 +154,8 @@ def _crowds(people: People, worlds: int) -> list[Crowd]:
 def _counts(chance: Generator, people: People, draws: int) -> NDArray[np.int64]:
     """Return how many of each kind the audience may have: those looked at, and the rest as they suggest."""
     told = np.array([kind.people for kind in people.kinds], dtype=np.int64)
+    if people.others and told.sum():
+        return chance.multinomial(people.size, chance.dirichlet(np.maximum(told, 1e-9), size=draws))
     rest = max(0, people.size - int(told.sum()))
     if people.typical or not rest or not told.sum():
         scale = people.size / max(1, int(told.sum()))

@@ -42,3 +42,8 @@ def people_by_day(tx: Transaction, event: str, since: int, until: int) -> dict[i
 def lately(tx: Transaction, event: str, since: int, limit: int) -> tuple[int, ...]:
     """Return to whom an event has happened since that day, the last ones."""
     return tuple(row[0] for row in tx.all("lately_by_event", name=event, since=since, limit=limit))
+
+
+def last_events(tx: Transaction, event: str, since: int, limit: int) -> list[tuple[int, int, str]]:
+    """Return of the last ones to whom an event has happened since then: whom, when, and its properties."""
+    return [(row[0], row[1], row[2]) for row in tx.all("last_events", name=event, since=since, limit=limit)]

@@ -26,3 +26,12 @@ SELECT at / 86400000, count(DISTINCT contact_id) FROM events
 -- To whom an event has happened last; asked once for a version, by a thread in the background.
 SELECT contact_id FROM events WHERE name = :name AND at >= :since * 86400000
  GROUP BY contact_id ORDER BY max(at) DESC, contact_id LIMIT :limit;
+
+-- name: last_events
+-- The last event of each to whom one has happened last. No index helps either: it is asked for where steps are due by
+-- dates of the event, once a forecast.
+SELECT last.contact_id, last.at, max(e.properties)
+  FROM (SELECT contact_id, max(at) AS at FROM events WHERE name = :name AND at >= :since
+         GROUP BY contact_id ORDER BY max(at) DESC, contact_id LIMIT :limit) AS last
+  JOIN events e ON e.contact_id = last.contact_id AND e.at = last.at AND e.name = :name
+ GROUP BY last.contact_id, last.at ORDER BY last.at DESC, last.contact_id;
