@@ -14,9 +14,14 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
+from kaskad.actions import contacts as contact_actions
+from kaskad.actions import suppressions as stop_list
+from kaskad.actions.contacts import ToldAddress
+from kaskad.actions.office import Office
 from kaskad.domain.errors import Uncertain
-from kaskad.domain.policy import Policy, SpendingLimit
-from kaskad.domain.terms import Channel, Kind, Reason
+from kaskad.domain.ids import contact_text
+from kaskad.domain.policy import HOUR, Policy, SpendingLimit
+from kaskad.domain.terms import Channel, Kind, Reason, Suppressed
 from kaskad.domain.tokens import Signer
 from kaskad.engine import backlog, spending
 from kaskad.engine.arrival import Arrival
@@ -34,6 +39,7 @@ from kaskad.store.db import Database, Transaction, open_database
 from kaskad.store.migrate import upgrade
 from kaskad.store.postgres import PostgresDatabase, PostgresTransaction
 from support.faults import until
+from support.plain import LETTER_AND_SMS
 from support.postgres import PostgresServer
 from support.relay import relayed
 from support.stage import HASH_KEY, KEYS, VAULT, Stage, accepted, refused
@@ -329,6 +335,38 @@ def test_two_that_look_at_budgets_and_write_the_same_sums_do_not_wait_for_each_o
     assert stage.sent(people[0]) == ["one", "two"]
     assert stage.sent(people[1]) == ["one", "one"]
     assert {parcel.contact_id for parcel in parcels} == set(people[2:])
+
+
+@pytest.mark.parametrize("how", ["person", "address", "domain"])
+def test_a_stop_told_to_one_process_waits_for_who_decides_about_the_person_in_another(
+    twin: tuple[Stage, Database], how: str
+) -> None:
+    stage, other = twin
+    stage.cascade(LETTER_AND_SMS)
+    ann = stage.person("ann")
+    stage.event(ann, "joined")
+    stage.clock.at += 25 * HOUR
+    beside = stage.beside(other, INTAKE)
+    office = Office(other, VAULT, beside.engine, stage.world.signer, "")
+    mail = ToldAddress(Channel.EMAIL, "ann@email.example.org", "/address")
+
+    def stop() -> int:
+        if how == "person":
+            return contact_actions.suppress(office, contact_text(ann), [mail], Suppressed.MANUAL)
+        told = ([mail], []) if how == "address" else ([], ["email.example.org"])
+        return stop_list.add(office, *told, Suppressed.MANUAL)
+
+    beside.engine.start()
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            with stage.db.write() as tx:
+                assert run_store.claim_due(tx, stage.clock.now(), 10)
+                asked = pool.submit(stop)
+                with pytest.raises(TimeoutError):
+                    asked.result(0.5)
+            assert asked.result(20) == 1
+    finally:
+        beside.engine.stop()
 
 
 def test_a_tick_that_waits_in_a_ring_with_another_at_a_budget_is_repeated(

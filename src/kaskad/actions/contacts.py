@@ -217,6 +217,7 @@ def suppress(office: Office, who: str, addresses: Sequence[ToldAddress], reason:
     def change(tx: Transaction) -> int:
         contact_id = find(tx, who)
         own = named or [(a.channel, a.value) for a in cards.addresses(tx, contact_id)]
+        suppressions.fence(tx, own)
         key = suppressions.hash_key(tx, office.vault)
         return suppressions.suppress(tx, key, own, reason.value, office.now())
 

@@ -15,7 +15,7 @@ from kaskad.domain.errors import Invalid
 from kaskad.domain.ids import contact_text
 from kaskad.domain.terms import Channel, Suppressed
 from kaskad.domain.worded import worded
-from kaskad.store import cards, suppressions
+from kaskad.store import cards, runs, suppressions
 from kaskad.store.db import Transaction
 
 CONTACTS = 10_000  # whose addresses are looked at in one piece
@@ -39,6 +39,7 @@ def add(office: Office, addresses: Sequence[ToldAddress], domains: Sequence[str]
     named, whole = _ready(addresses, domains)
 
     def change(tx: Transaction) -> int:
+        suppressions.fence(tx, named)
         key, now = suppressions.hash_key(tx, office.vault), office.now()
         if whole:
             suppressions.put_domains(tx, key, whole, reason.value, now)
@@ -170,6 +171,7 @@ def look(office: Office, addresses: Sequence[ToldAddress], domains: Sequence[str
 
 
 def _mark(tx: Transaction, places: list[tuple[int, str]], now: int) -> int:
+    runs.fence(tx, sorted({contact_id for contact_id, _ in places}))
     return suppressions.mark(tx, places, now)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from kaskad.domain.address import covering
 from kaskad.domain.terms import Channel
-from kaskad.store import settings
+from kaskad.store import runs, settings
 from kaskad.store.db import Transaction
 from kaskad.store.sealed import HASHING
 from kaskad.store.vault import Vault, keyed_hash
@@ -31,6 +31,14 @@ def hash_key(tx: Transaction, vault: Vault) -> bytes:
     fresh = vault.encrypt(base64.b64encode(secrets.token_bytes(32)).decode()).decode()
     token = settings.put_first(tx, HASHING, fresh, str)
     return base64.b64decode(vault.decrypt(token.encode(), str))
+
+
+def fence(tx: Transaction, addresses: Iterable[AddressKey]) -> None:
+    """Wait for ticks of other processes that decide about people who have these addresses, so that no timer
+    overtakes the "no" of whoever then stops them: before `lock_contacts`, as ticks take it last.
+    """
+    keys = sorted({(same.code, value) for channel, value in addresses for same in _same(channel)})
+    runs.fence(tx, sorted({row[2] for row in tx.many("contacts_by_address", keys)}) if keys else [])
 
 
 def suppress(tx: Transaction, key: bytes, addresses: Iterable[AddressKey], reason: str, at: int) -> int:
