@@ -77,6 +77,8 @@ def enter(
     decision = entering.enter(
         version, run, passages, wish.step, wish.due_at, answers, now, wish.reason, refused
     )
+    if decision.phase == _ENTER and decision.outcome is None and decision.step != run.step:
+        decision = _held_back(version, run, passages, decision, answers, now)
     current = passages.get(run.step)
     if _is_tried(current):
         return _given_up(run, decision)
@@ -92,6 +94,18 @@ def enter(
         return decision
     taken_back = current.state == _CREATED and not passes(decision, run.step)
     return decision if taken_back else replace(decision, withdraw=run.step)
+
+
+def _held_back(
+    version: Version, run: Run, passages: Passages, decision: Decision, answers: Answers, now: int
+) -> Decision:
+    """Let a run wait at its next step as long as a reaction holds that back: it need not wake before."""
+    held_until = held_there(version, run, passages, decision.step)
+    if held_until <= (decision.due_at or 0):
+        return decision
+    return entering.enter(
+        version, run, passages, decision.step, held_until, answers, now, decision.reason, decision.skips
+    )
 
 
 def passes(decision: Decision, step: int) -> bool:
@@ -269,6 +283,11 @@ def hold_ends_at(version: Version, run: Run, passages: Passages) -> int:
                     until = add(at, spans[0], policy.zone) if spans else at + policy.late_open_hold_ms
                     held = max(held, until)
     return held
+
+
+def held_there(version: Version, run: Run, passages: Passages, step: int) -> int:
+    """Return until when reactions hold back what the run does once it stands at `step`."""
+    return hold_ends_at(version, replace(run, step=step), passages)
 
 
 def _wants_more(version: Version, run: Run, passages: Passages, passage: Passage) -> bool:

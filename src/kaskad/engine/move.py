@@ -12,11 +12,10 @@ from traceback import extract_tb
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from kaskad.domain import entering
 from kaskad.domain.clocks import patience_ms, valid_for_ms
-from kaskad.domain.decide import Enter, enter, hold_ends_at, passes, settle
+from kaskad.domain.decide import Enter, enter, held_there, passes, settle
 from kaskad.domain.errors import Conflict, StoreError
 from kaskad.domain.ids import run_text
 from kaskad.domain.policy import HOUR, MINUTE
@@ -287,8 +286,10 @@ class _Mover:
                 try:
                     if index in chosen:
                         gone = self._submit(item, parcels)
+                    elif held_until := self._held_until(item):
+                        self._wait_until(item, held_until, held_until, "reacted")
                     elif opens_at := tasks.closed_until(self._world, item.version, item.send, self._now):
-                        self._wait_for_desk(item, opens_at)
+                        self._wait_until(item, opens_at, opens_at, "the call desk is closed")
                     else:
                         self._queue(item)
                 except Exception as error:
@@ -337,7 +338,7 @@ class _Mover:
             call = tasks.Call(item.version, run, send, attempt, item.passages, price, language, zone, valid)
             until = tasks.open_task(self.changes, self._world, call, self._now)
             if moved:
-                until = max(until, hold_ends_at(item.version, replace(run, step=send.step), item.passages))
+                until = max(until, held_there(item.version, run, item.passages, send.step))
             self._note(item, Phase.WAITING, until)
             return True
         self._note(item, _SUBMITTED_PHASE, self._now + self._world.options.submit_guard_ms)
@@ -362,13 +363,11 @@ class _Mover:
         own = item.version.cascade.steps[item.send.step].at is None
         return own and due_at is not None and until <= entering.latest(item.version, due_at)
 
-    def _wait_for_desk(self, item: _Sending, opens_at: int) -> None:
-        """Enter the step when its call desk works again: that makes nobody late."""
-        self._wait_until(item, opens_at, opens_at, "the call desk is closed")
-
     def _wait_until(self, item: _Sending, opens_at: int, due_at: int | None, detail: str) -> None:
         """Enter the step at a later instant; lateness counts from `due_at`."""
         run, step, decision = item.run, item.send.step, item.decision
+        if held_until := self._held_until(item):
+            opens_at = due_at = held_until
         before = item.passages.get(step)
         queued = before is not None and before.state == _QUEUED
         waits = Decision(
@@ -376,6 +375,11 @@ class _Mover:
             withdraw=step if queued else decision.withdraw, detail=detail,
         )  # fmt: skip
         self._apply(item.version, run, waits, item.passages, item.answers)
+
+    def _held_until(self, item: _Sending) -> int:
+        """Return until when reactions hold back what might have gone now, but has to wait; 0: they do not."""
+        until = held_there(item.version, item.run, item.passages, item.send.step)
+        return until if item.send.step != item.run.step and until > self._now else 0
 
     def _queue(self, item: _Sending) -> None:
         run, now = item.run, self._now
