@@ -3,6 +3,7 @@
 from itertools import pairwise
 from random import Random
 
+import pytest
 from msgspec.structs import replace
 
 from kaskad.actions import measures, reports
@@ -131,6 +132,31 @@ def test_what_waits_for_its_next_try_was_reserved_and_released(db):
     stage.event(ann, "left")
     assert stage.states(ann) == {"sms": "queued"} and reserved(stage, cascade) == 0
     assert steps(stage, ann) == [("reserved", 1000), ("released", -1000)]
+
+
+@pytest.mark.parametrize("wait", ["0s", "P9D"], ids=["queued again", "taken back"])
+def test_what_arrives_though_it_was_refused_and_released_is_told(either, wait):
+    stage, cascade = priced(either)
+    ann = stage.person("ann", [Channel.SMS])
+    stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.RATE_LIMITED)
+    stage.event(ann, "left")
+    stage.passes(wait)
+    assert reserved(stage, cascade) == ledger(stage, ann)[-1].total == 0
+    stage.receipt(ann, Kind.DELIVERED, value='{"cost": 77}')
+    assert reserved(stage, cascade) == ledger(stage, ann)[-1].total == 77
+    assert steps(stage, ann)[-1] == ("receipt", 77)
+    sums_agree(either)
+
+
+def test_what_was_first_said_to_have_been_read_is_told_with_its_cost(either):
+    stage, cascade = priced(either)
+    ann = stage.person("ann", [Channel.SMS])
+    stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.RATE_LIMITED)
+    stage.event(ann, "left")
+    stage.receipt(ann, Kind.READ)
+    stage.receipt(ann, Kind.DELIVERED, value='{"cost": 77}')
+    assert reserved(stage, cascade) == ledger(stage, ann)[-1].total == 77
+    assert steps(stage, ann)[-1] == ("charged", 77)
 
 
 def passed_on(stage, *answers):

@@ -14,11 +14,11 @@ from msgspec import Struct
 
 from kaskad.domain.terms import MessageState
 
-_NOTHING = frozenset({
+NOTHING = frozenset({
     MessageState.REJECTED.code, MessageState.SKIPPED.code, MessageState.CANCELLED.code,
 })  # fmt: skip
 FAILED = frozenset({MessageState.FAILED.code, MessageState.BOUNCED.code, MessageState.EXPIRED.code})
-TURNS = FAILED | _NOTHING  # states that may change what a message costs, as it comes to them or leaves them
+TURNS = FAILED | NOTHING  # states that may change what a message costs, as it comes to them or leaves them
 
 
 class Change(IntEnum):
@@ -66,7 +66,7 @@ class Entry(Struct, frozen=True):
 
 def held_of(state: int, price: int, cost: int | None) -> int:
     """Return what is held for a message's present attempt: its cost, else its price unless nobody took it."""
-    return cost if cost is not None else 0 if state in _NOTHING else price
+    return cost if cost is not None else 0 if state in NOTHING else price
 
 
 def ledger(message: Sum, changes: Sequence[Amended]) -> list[Entry]:
@@ -95,7 +95,10 @@ def ledger(message: Sum, changes: Sequence[Amended]) -> list[Entry]:
     first = own[0].before if own else held
     if message.price:
         found.append(Entry(message.submitted_at, "reserved", message.price, aside + message.price))
-    more = _attempt(aside, first, own, message.sent_at, message.price)
+    at = message.sent_at
+    if not message.price and not own:  # it may have arrived though nobody took it, or told so
+        at = at or message.submitted_at
+    more = _attempt(aside, first, own, at, message.price)
     return found + more
 
 

@@ -9,15 +9,16 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from kaskad.domain.ledger import FAILED, TURNS, Change, held_of
+from kaskad.domain.ledger import FAILED, NOTHING, TURNS, Change, held_of
 from kaskad.domain.money import ON_DELIVERY
-from kaskad.domain.terms import Channel
+from kaskad.domain.terms import Channel, MessageState
 from kaskad.engine.changes import Changes
 from kaskad.engine.world import World
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
+_RELEASED = NOTHING | {MessageState.CREATED.code, MessageState.QUEUED.code}  # whose price was given back
 _AGENT = Channel.AGENT_CALL.code
 
 
@@ -81,6 +82,6 @@ def note(
         if before == after:
             continue
         changes.sums.hold(cascade_id, row[10], row[8], after - before)
-        if row[6] is None and not row[9] and one.kind is not Change.BILL:
+        if row[6] is None and not row[9] and row[4] not in _RELEASED and one.kind is not Change.BILL:
             continue  # nobody had named a price: what it costs is told for the first time
         changes.amounts.append((*row[:3], one.at, one.kind.value, before, after, one.source))
