@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from kaskad.actions import reports
+from kaskad.actions.messages import money
 from kaskad.domain.decide import Enter, settle
 from kaskad.domain.ledger import held_of
 from kaskad.domain.run import NOTHING, state_of
@@ -53,6 +54,7 @@ def check(life: Life) -> None:
     check_once(life, {life.key(one) for one in new})
     none_of(life, NONE)
     check_budgets(life)
+    check_ledgers(life)
     check_folded(life)
     check_places(life)
     check_decided(life)
@@ -144,6 +146,21 @@ def check_budgets(life: Life) -> None:
         held[cascade_id] += (spent or 0) + held_of(state, price, cost)
     for number, slug, reserved in life.rows("SELECT id, slug, reserved FROM cascades"):
         assert reserved == held[number], f"{slug} holds {reserved}, its messages {held[number]}"
+
+
+def check_ledgers(life: Life) -> None:
+    """What is told of a message's amount, step by step, comes to what is held for it, without a gap."""
+    with life.db.read() as tx:
+        for *key, state, price, cost, spent in life.rows(
+            "SELECT contact_id, run_id, step, state, price, cost, spent FROM messages"
+        ):
+            told = money(tx, dict(zip(("contact_id", "run_id", "step"), key, strict=True)))
+            total = 0
+            for entry in told:
+                total += entry.amount
+                assert entry.total == total, f"{key}: {entry} follows {total - entry.amount}: {told}"
+            held = (spent or 0) + held_of(state, price, cost)
+            assert total == held, f"{key} in state {state} holds {held}, {total} are told: {told}"
 
 
 def check_over(life: Life) -> None:
