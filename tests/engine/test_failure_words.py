@@ -42,4 +42,4 @@ def test_a_failure_is_told_by_the_providers_own_code_or_words(either: Database) 
     }
     shown = _reasons(made.failures, made.failure_words)
     assert shown.startswith("sms 3 other (2 486, 1 busy); chat 1 ")
-    assert "1 invalid_address (550)" in shown and shown.count("1 other") == 1
+    assert "1 invalid address (550)" in shown and shown.count("1 other") == 1
