@@ -33,7 +33,7 @@ from kaskad.domain.utm import utm_of
 from kaskad.domain.worded import worded
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.look import Person
-from kaskad.engine.wording import look_up, parts_of, wording
+from kaskad.engine.wording import gather, parts_of, wording
 from kaskad.store import settings
 from kaskad.store import templates as store
 from kaskad.store.db import Transaction
@@ -267,7 +267,7 @@ def of_step(office: Office, tx: Transaction, slug: str, which: Which) -> Asked:
     cascade = to_cascade(text, name=slug) if version_id is not None else sketch.readable(text, slug, step)
     found = _step(cascade, slug, step)
     chosen, where = _variant(found.variants, which.variant), _channel(found, which.channel)
-    texts = _texts(tx, cascade) if version_id is None else store.frozen(tx, version_id)
+    texts = gather(tx, cascade) if version_id is None else store.frozen(tx, version_id)
     contact_id = find_contact(tx, which.who)
     person = person_of(tx, contact_id)
     made_up: tuple[str, ...] = ()
@@ -301,19 +301,6 @@ def _channel(step: Step, named: str) -> Channel:
         )
         raise Invalid([says])
     return where
-
-
-def _texts(tx: Transaction, cascade: Cascade) -> Sequence[Wording]:
-    """Return the templates of a draft as they are now; raises Invalid."""
-    texts, wrong = look_up(tx, cascade)
-    if wrong:
-        raise Invalid(
-            [
-                worded("%(path)s: %(message)s: %(remedy)s.", path=path, message=message, remedy=remedy)
-                for path, message, remedy in wrong
-            ]
-        )
-    return texts
 
 
 def _names(
