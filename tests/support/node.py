@@ -37,7 +37,8 @@ class Script:
         self._process = process
         self._lines: Queue[dict[str, Any]] = Queue()
         self.said: list[dict[str, Any]] = []
-        Thread(target=self._read, daemon=True).start()
+        self._reader = Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def next(self, key: str, within_s: float = 10.0) -> dict[str, Any]:
         """Return the next line that has `key`; all lines are kept in `said`."""
@@ -48,6 +49,12 @@ class Script:
                 raise AssertionError(f"no line with {key!r}; so far {self.said}") from None
             if key in line:
                 return line
+
+    def end(self) -> None:
+        """End the script; afterwards `said` holds all that it has told."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -61,9 +68,8 @@ class Script:
 def script(name: str, options: dict[str, Any]) -> Iterator[Script]:
     """Run a script of this folder with its options until the end of the block."""
     command = ["node", str(HERE / name), json.dumps(options)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    running = Script(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
     try:
-        yield Script(process)
+        yield running
     finally:
-        process.kill()
-        process.wait()
+        running.end()
