@@ -33,7 +33,7 @@ from kaskad.engine.parcel import Parcel
 from kaskad.engine.purse import Purse
 from kaskad.engine.receive import Delivery
 from kaskad.engine.world import Options, World
-from kaskad.store import accounts, cascades, contacts, settings
+from kaskad.store import accounts, cascades, contacts, crowd, settings, suppressions
 from kaskad.store import runs as run_store
 from kaskad.store.db import Database, Transaction, open_database
 from kaskad.store.migrate import upgrade
@@ -367,6 +367,30 @@ def test_a_stop_told_to_one_process_waits_for_who_decides_about_the_person_in_an
             assert asked.result(20) == 1
     finally:
         beside.engine.stop()
+
+
+def test_a_file_and_a_tick_that_puts_numbers_on_the_stop_list_do_not_wait_for_each_other(
+    twin: tuple[Stage, Database],
+) -> None:
+    stage, other = twin
+    stage.cascade(LETTER_AND_SMS)
+    ann = stage.person("ann")
+    stage.event(ann, "joined")
+    stage.clock.at += 25 * HOUR
+    number, now = (Channel.SMS, "ann@sms.example.org"), stage.clock.now()
+    told = crowd.Told("ann", "UTC", None, None, None, "{}", None, (), ())
+
+    def bring_in() -> crowd.Came:
+        with other.write() as tx:
+            return crowd.save(tx, HASH_KEY, [told], now)
+
+    with ThreadPoolExecutor(1) as pool:
+        with stage.db.write() as tx:
+            assert run_store.claim_due(tx, now, 10)
+            asked = pool.submit(bring_in)
+            until(lambda: waits_for_a_lock(other))
+            assert suppressions.suppress(tx, HASH_KEY, [number], Suppressed.CARRIER_REFUSAL.value, now) == 1
+        assert asked.result(20).ids == [ann]
 
 
 def test_a_tick_that_waits_in_a_ring_with_another_at_a_budget_is_repeated(

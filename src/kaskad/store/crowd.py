@@ -64,6 +64,7 @@ def save(
     `reserved` has a number for each of them, in order: its own if it is new and shares nothing. Their
     addresses then stand in the book under it (`store.book`).
     """
+    fenced = set() if reserved else _fence(tx, people)  # where numbers are reserved, one writes at a time
     tx.all("lock_contacts")
     never = stopped(tx, hash_key, [key for told in people for key in told.addresses])
     strangers, others = _apart(tx, people, reserved)
@@ -79,7 +80,7 @@ def save(
     if not others:
         return Came(ids, len(ids), never)
     saved = contacts.save(tx, hash_key, [told.contact for told in others], now, by)
-    runs.fence(tx, saved.ids)  # a "no" among it is overtaken by no timer
+    runs.fence(tx, sorted({*saved.ids} - fenced))  # who has come to be known only since
     return Came(sorted({*ids, *saved.ids}), len(ids) + len(saved.new), never)
 
 
@@ -92,6 +93,18 @@ def identities_of_new(tx: Transaction, people: Sequence[Told]) -> list[object]:
     return found + [
         contacts.identity(contact) for contact, found in zip(rest, known, strict=True) if found is None
     ]
+
+
+def _fence(tx: Transaction, people: Sequence[Told]) -> set[int]:
+    """Wait for ticks of other processes that decide about those of the people who are known; return these.
+
+    So no timer overtakes a "no" that is told of them: before `lock_contacts`, as ticks take it last.
+    """
+    _, others = _apart(tx, people)
+    found = contacts.known_ids(tx, [told.contact for told in others])
+    known = {contact_id for contact_id in found if contact_id is not None}
+    runs.fence(tx, sorted(known))
+    return known
 
 
 def _apart(
