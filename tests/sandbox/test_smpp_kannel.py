@@ -3,7 +3,7 @@
 from urllib.parse import parse_qs, unquote_to_bytes, urlsplit
 
 from kaskad.sandbox.servers.smpp import Keys
-from support.kannel import kannel
+from support.kannel import kannel, refused
 from support.world import ANN, wait_for
 
 LONG = "Ваша посылка ждёт вас в пункте выдачи. " * 4
@@ -30,7 +30,7 @@ def test_kannel_sends_texts_gets_receipts_and_hands_on_an_answer(start, receiver
         assert parse_qs(query)["from"] == [ANN.phone]
 
 
-def test_kannel_is_refused_with_a_wrong_password(start, receiver, tmp_path):
+def test_kannel_is_refused_with_a_wrong_password(start, tmp_path):
     centre = start(time_factor=100, servers=("smpp",))
-    with kannel(tmp_path, centre.place.ports["smpp"], Keys().system_id, "wrong", receiver.url):
-        wait_for(lambda: "0x0000000e" in (tmp_path / "core.log").read_text("utf-8", "replace").lower())
+    with refused(tmp_path, centre.place.ports["smpp"], Keys().system_id, "wrong") as log:
+        wait_for(lambda: "0x0000000e" in log.read_text("utf-8", "replace").lower())

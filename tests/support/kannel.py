@@ -81,31 +81,52 @@ class Kannel:
 @contextmanager
 def kannel(folder: Path, centre: int, user: str, password: str, answers: str) -> Iterator[Kannel]:
     """Run a gateway that is bound to a centre; `answers` is asked with each text from a person."""
-    bearerbox, smsbox = shutil.which("bearerbox"), shutil.which("smsbox")
-    if bearerbox is None or smsbox is None:
+    ports = {"boxes": free_port(), "http": free_port()}
+    config = _configure(folder, centre=centre, user=user, password=password, answers=answers, **ports)
+    with _running("bearerbox", config) as bearerbox:
+        assert _listens(ports["boxes"], bearerbox), "Kannel does not start"
+        with _running("smsbox", config) as smsbox:
+            assert _listens(ports["http"], smsbox), "Kannel does not start"
+            yield Kannel(folder, ports["http"])
+
+
+@contextmanager
+def refused(folder: Path, centre: int, user: str, password: str) -> Iterator[Path]:
+    """Let a gateway ask a centre that refuses it; yield its log.
+
+    Nobody may wait for it to listen: a Kannel that is refused before it has begun its main loop panics, in
+    `gwlist_remove_producer`, and ends.
+    """
+    ports = {"boxes": free_port(), "http": free_port()}
+    config = _configure(folder, centre=centre, user=user, password=password, answers="", **ports)
+    log = folder / "core.log"
+    log.touch()
+    with _running("bearerbox", config):
+        yield log
+
+
+def _configure(folder: Path, **told: str | int) -> Path:
+    config = folder / "kannel.conf"
+    config.write_text(CONFIG.format(admin=free_port(), folder=folder, **told))
+    return config
+
+
+@contextmanager
+def _running(program: str, config: Path) -> Iterator[subprocess.Popen[bytes]]:
+    found = shutil.which(program)
+    if found is None:
         pytest.skip("kannel is not installed (apt install kannel)")
-    running: list[subprocess.Popen[bytes]] = []
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen([found, str(config)], stdout=quiet, stderr=quiet)
     try:
-        http, boxes = free_port(), free_port()
-        config = folder / "kannel.conf"
-        config.write_text(CONFIG.format(
-            admin=free_port(), boxes=boxes, http=http, folder=folder, centre=centre, user=user,
-            password=password, answers=answers,
-        ))  # fmt: skip
-        quiet = subprocess.DEVNULL
-        for program, opened in ((bearerbox, boxes), (smsbox, http)):
-            running.append(subprocess.Popen([program, str(config)], stdout=quiet, stderr=quiet))
-            assert _listens(opened, running[-1]), "Kannel does not start"
-        yield Kannel(folder, http)
+        yield process
     finally:
-        for process in reversed(running):
-            process.terminate()
-        for process in running:
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _listens(port: int, process: subprocess.Popen[bytes]) -> bool:
