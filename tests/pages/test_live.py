@@ -139,6 +139,52 @@ def test_a_part_shows_what_happened_between_the_page_and_its_stream(site, visit,
     assert [text in before for before, _ in undo] == [False]
 
 
+def test_a_page_that_is_being_left_asks_for_nothing_more(site, visit):
+    opened = visit("owner")
+    page = opened.goto("/cascades/news")
+    page.locator(".live[data-state=open]").wait_for()
+    asked, undo = [], []
+
+    def slowly(route):  # between what was asked for and its answer, what the page shows changes
+        undo.append(paused(site))
+        time.sleep(2.5)  # a stream tells of it after 1.2 s at most
+        route.continue_()
+
+    page.on("request", lambda request: asked.append(request.url.removeprefix(site.url)))
+    page.route("**/channels", slowly, times=1)
+    try:
+        page.get_by_role("link", name="Channels", exact=True).first.click()
+        page.wait_for_url("**/channels")
+        assert "/cascades/news" not in asked, asked
+        page.go_back()
+        page.get_by_text("Paused: nothing is sent").wait_for()
+        page.locator(".live[data-state=open]").wait_for()
+    finally:
+        for back in undo:
+            back()
+
+
+def test_a_page_that_is_not_left_after_all_keeps_up_again(site, visit):
+    opened = visit("owner")
+    opened.page.clock.install()
+    page = opened.goto("/cascades/news")
+    followed, left = page.locator(".live[data-state=open]"), page.locator(".live[data-state=waiting]")
+    followed.wait_for()
+    with page.expect_download():
+        page.get_by_role("link", name="CSV", exact=True).first.click()
+    left.wait_for()
+    undo = paused(site)
+    try:
+        page.clock.fast_forward(10_000)
+        page.get_by_text("Paused: nothing is sent").wait_for()
+        page.evaluate("dispatchEvent(new Event('beforeunload'))")  # or it is left, kept, and come back to
+        left.wait_for()
+        page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+        followed.wait_for()
+    finally:
+        undo()
+
+
 def test_what_keeps_up_says_what_it_shows_in_every_template():
     """A part that is fetched is written by the one macro; all others show themselves what they are told."""
     wrong = []

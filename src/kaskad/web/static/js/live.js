@@ -6,8 +6,10 @@
 
 const AGAIN_MS = 2000; // a part may be of figures that are kept for a while: it is asked for again, ever more rarely
 const AGAIN_MOST = 6;
+const STAYED_MS = 10_000; // a download leads nowhere, of which no event tells: whoever is here after that has stayed
 const present = new Map(); // of each topic what its state is called, and how often a part was behind it
 let stream = null;
+let leaving = 0; // by which timer it would be known that the page has stayed
 let last = "";
 let state = "waiting";
 
@@ -15,7 +17,9 @@ export function live() {
   if (document.querySelector("[data-live]")) follow();
   // A browser opens six connections to a server at most: a tab that nobody sees keeps none.
   document.addEventListener("visibilitychange", () => (document.hidden ? leave() : follow()));
+  addEventListener("beforeunload", depart);
   addEventListener("pagehide", leave);
+  addEventListener("pageshow", (event) => event.persisted && stay()); // back, and the page was kept
   document.addEventListener("htmx:after:swap", () => {
     mark(state); // the server knows nothing of it
     for (const topic of present.keys()) later(topic);
@@ -24,7 +28,7 @@ export function live() {
 
 function follow() {
   const topics = [...new Set([...document.querySelectorAll("[data-live]")].map((each) => each.dataset.live))];
-  if (stream || document.hidden || !topics.length) return;
+  if (stream || leaving || document.hidden || !topics.length) return;
   stream = new EventSource(`/live?topics=${topics.map(encodeURIComponent).join(",")}&since=${last}`);
   stream.addEventListener("open", () => mark("open"));
   stream.addEventListener("error", () => mark("waiting"));
@@ -49,6 +53,21 @@ function leave() {
   mark("waiting");
 }
 
+// A form may change, or remove, what the page shows: that is not asked for while the answer is on its way.
+function depart() {
+  clearTimeout(leaving);
+  leaving = setTimeout(stay, STAYED_MS);
+  leave();
+  for (const each of document.querySelectorAll("[data-shown]")) each.dispatchEvent(new CustomEvent("htmx:abort"));
+}
+
+function stay() {
+  clearTimeout(leaving);
+  leaving = 0;
+  follow();
+  for (const topic of present.keys()) renew(topic);
+}
+
 function mark(now) {
   state = now;
   for (const each of document.querySelectorAll(".live")) each.dataset.state = state;
@@ -64,6 +83,7 @@ function behind(topic) {
 }
 
 function renew(topic) {
+  if (leaving) return;
   for (const each of behind(topic)) each.dispatchEvent(new CustomEvent("live", { bubbles: false }));
 }
 
