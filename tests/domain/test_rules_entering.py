@@ -428,6 +428,37 @@ steps:
     assert play.times == [NOON, NOON + 2 * DAY]
 
 
+@pytest.mark.parametrize(
+    ("at", "starts_in"), [("{after: trigger.starts_at, by: 2h}", 7 * HOUR), ("{on: day 2}", HOUR)]
+)
+def test_a_night_or_a_week_end_makes_no_step_too_late_that_follows_its_date(at, starts_in):
+    steps = f"steps:\n  - {{id: thanks, channel: sms, text: t, at: {at}}}\n"
+    evening = NOON + 9 * HOUR if "day" in at else NOON  # due at 21:00, when the hours of SMS end
+    play = Play(
+        HEAD + steps, policy=Policy(), at=evening, properties={"starts_at": (NOON + starts_in) // 1000}
+    )
+    play.passes("P3D")
+    assert play.steps == ["thanks"] and not play.skipped
+    opens = play.times[0] - (21 * HOUR if "after" in at else 45 * HOUR) - NOON
+    assert 0 <= opens <= 30 * MINUTE  # of its jitter
+
+
+def test_a_call_that_follows_a_date_waits_for_the_working_day():
+    steps = "steps:\n  - {id: call, channel: robot_call, say: t, at: {after: trigger.starts_at, by: 2h}}\n"
+    friday = NOON + 4 * DAY
+    play = Play(
+        HEAD + steps, policy=Policy(), at=friday, properties={"starts_at": (friday + 7 * HOUR) // 1000}
+    )
+    assert play.passes("P4D").steps == ["call"]
+    assert (play.times[0] - NOON) // DAY == 6  # Monday
+
+
+def test_a_step_that_follows_its_date_is_too_late_where_nobody_looked_for_long_after_its_hour():
+    steps = "steps:\n  - {id: thanks, channel: sms, text: t, at: {after: trigger.starts_at, by: 2h}}\n"
+    play = Play(HEAD + steps, policy=DAYTIME, properties={"starts_at": (NOON + 7 * HOUR) // 1000})
+    assert play.oversleeps("P2D").skipped == {"thanks": "too_late"}
+
+
 def test_caps_hold_anchored_steps_too_but_steps_half_an_hour_apart_are_meant():
     policy = limited(caps=(Cap(2, 0, classes=(MessageClass.SERVICE,)),), min_gap_ms=PerClass(service=HOUR))
     text = WEBINAR.replace("by: 2h", "by: 1h")

@@ -460,12 +460,8 @@ def _anchored(
     if anchor_at is None and not step.at.day:
         return When(None, SkipReason.CONDITION_FALSE, detail=f"no instant at {step.at.path}")
     due_at = anchored_due(step, run, anchor_at or 0, zone)
-    if anchor_at is None or not step.at.before:  # nothing to be early for: later, like a relative step (C7)
-        if now > latest(version, due_at):
-            return When(None, SkipReason.TOO_LATE)
-        spread = hours.jitter(run.contact_id, step.number, policy.window_jitter_ms)
-        allowed = version.windows.next(max(due_at, now), key, spread)
-        return When(allowed, "" if allowed else SkipReason.WINDOW_IMPOSSIBLE, due_at)
+    if anchor_at is None or not step.at.before:
+        return _after_its_date(version, run, step, due_at, key, now)
     if due_at <= now:
         return _missed(version, run, step, due_at, anchor_at, answers, key, now)
     earliest = due_at - policy.earliest_ok_ms
@@ -475,6 +471,25 @@ def _anchored(
     if allowed is None:
         return When(None, SkipReason.WINDOW_IMPOSSIBLE, detail=version.windows.why(key))
     return When(allowed, version.windows.why(key) if allowed < due_at else "anchored", allowed)
+
+
+def _after_its_date(
+    version: Version, run: Run, step: Step, due_at: int, key: hours.WindowKey, now: int
+) -> When:
+    """Return when a step goes that has nothing to be early for: later, like a relative one (C7).
+
+    Lateness counts from the opening that it has to wait for: the night alone makes nobody too late.
+    """
+    spread = hours.jitter(run.contact_id, step.number, version.policy.window_jitter_ms)
+    opens = version.windows.next(due_at, key, spread)
+    if opens is None:
+        return When(None, SkipReason.WINDOW_IMPOSSIBLE, detail=version.windows.why(key))
+    if now > latest(version, opens):
+        return When(None, SkipReason.TOO_LATE)
+    at = version.windows.next(max(opens, now), key, spread)
+    if at is None:
+        return When(None, SkipReason.WINDOW_IMPOSSIBLE, detail=version.windows.why(key))
+    return When(at, version.windows.why(key) if at > due_at else "", opens)
 
 
 def _missed(
