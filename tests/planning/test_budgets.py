@@ -10,9 +10,9 @@ from msgspec import structs
 
 from kaskad.domain.cascade import Budget
 from kaskad.domain.definition import to_cascade
-from kaskad.domain.entering import latest
 from kaskad.domain.policy import DAY, HOUR, MINUTE, Policy
 from kaskad.domain.terms import Channel
+from kaskad.domain.timing import latest
 from kaskad.domain.version import prepare
 from kaskad.planning.budgets import MOST, Budgets, Limit, Timing, spend
 from kaskad.planning.costs import entering, fixed, goes_at, points_of_days

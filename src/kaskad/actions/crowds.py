@@ -21,7 +21,7 @@ from kaskad.actions.office import Office
 from kaskad.actions.past import silences_ms
 from kaskad.actions.rates import into
 from kaskad.actions.step_holds import held_of
-from kaskad.domain import entering, sms
+from kaskad.domain import entering, sms, timing
 from kaskad.domain.cascade import Cascade, Step
 from kaskad.domain.condition import All, Condition, Event, Name, Node, walk
 from kaskad.domain.content import TextBook
@@ -32,7 +32,7 @@ from kaskad.domain.run import Answers, Run
 from kaskad.domain.span import approximate_ms
 from kaskad.domain.terms import Channel, Phase, RunState, SkipReason
 from kaskad.domain.version import Version, prepare
-from kaskad.domain.ways import Way, account_of, address_of, standing, unheard, way
+from kaskad.domain.ways import Way, address_of, standing, unheard, way
 from kaskad.domain.worded import worded
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.look import Desk, look
@@ -280,7 +280,7 @@ class Asker:
     def _until(self, step: int, due_at: int) -> int:
         """Return how long a step may wait that was due then: not at all where it has a date of its own."""
         own = self._cascade.steps[step].at is not None
-        return due_at if own else entering.latest(self._version, due_at)
+        return due_at if own else timing.latest(self._version, due_at)
 
     def times_after(self, before: Sequence[int], step: int) -> list[int]:
         """Return when messages of a step go to people at home after silence at other steps, in this order."""
@@ -321,7 +321,7 @@ class Asker:
     def cost_of(self, step: Step, channel: Channel, answers: Answers) -> Cost | None:
         """Return what the step costs for a contact on one channel at which time; None: no account takes it or
         tells a price, or there is no address."""
-        number = account_of(step, channel, answers)
+        number = entering.account_of(step, channel.code, answers)
         account = self._world.accounts.get(number)
         address = answers.addresses.get(entering.ADDRESS_CHANNEL.get(channel.code, channel.code))
         if account is None or address is None:

@@ -16,10 +16,10 @@ from kaskad.actions.audience import Audience
 from kaskad.actions.launch_parts import brand_zone, instant
 from kaskad.actions.launches import Settled
 from kaskad.actions.office import Office
-from kaskad.domain.entering import latest
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.ids import launch_text
 from kaskad.domain.policy import DAY, HOUR, Policy
+from kaskad.domain.timing import latest
 from kaskad.domain.worded import worded
 from kaskad.engine.catalog import POLICY
 from kaskad.log import get_logger

@@ -14,10 +14,10 @@ from kaskad.actions.audience import Audience, People, people_of
 from kaskad.actions.launches import active
 from kaskad.actions.office import Office
 from kaskad.domain import entering
-from kaskad.domain.entering import When
 from kaskad.domain.policy import Policy
 from kaskad.domain.run import Run, Send
 from kaskad.domain.terms import SkipReason
+from kaskad.domain.timing import When
 from kaskad.domain.version import Version
 from kaskad.engine.catalog import POLICY, read_version
 from kaskad.engine.enrol import would_enter

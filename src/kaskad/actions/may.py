@@ -13,17 +13,17 @@ from msgspec import Struct, structs
 from kaskad.actions.contacts import find
 from kaskad.actions.law import today
 from kaskad.actions.office import Office
-from kaskad.domain import consent, entering, law
+from kaskad.domain import consent, entering, law, timing
 from kaskad.domain.cascade import Step
 from kaskad.domain.consent import ConsentRow
 from kaskad.domain.content import TextBook
 from kaskad.domain.definition import to_cascade
-from kaskad.domain.entering import When
 from kaskad.domain.errors import Conflict
 from kaskad.domain.hours import Zones, zones_known
 from kaskad.domain.policy import Policy
 from kaskad.domain.run import Answers, Run, Send
 from kaskad.domain.terms import Channel, MessageClass, SkipReason
+from kaskad.domain.timing import When
 from kaskad.domain.version import Version, prepare
 from kaskad.domain.worded import worded
 from kaskad.engine import wording
@@ -182,7 +182,7 @@ class _Asked(Struct, frozen=True):
 
     def _channel(self, step: Step, channel: Channel) -> ChannelAnswer:
         refused, address = entering.refused_on(self.version, step, channel, self.answers, self.now)
-        window, cap = entering.held_on(self.version, self.run, step, channel, self.answers, self.now)
+        window, cap = timing.held_on(self.version, self.run, step, channel, self.answers, self.now)
         row, note = self._consent(channel)
         place = self.places.get((channel, address.value)) if address else None
         return ChannelAnswer(

@@ -4,42 +4,35 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from msgspec import Struct, structs
+from msgspec import structs
 
-from kaskad.domain import caps, consent, hours
+from kaskad.domain import consent, timing
 from kaskad.domain.cascade import Content, Step
-from kaskad.domain.clocks import anchored_due
-from kaskad.domain.policy import DAY, HOUR, MINUTE, PerClass
-from kaskad.domain.rhythm import Rhythm, best_hour
-from kaskad.domain.run import Address, Answers, Decision, Dialogue, Passage, Passages, Run, Send, failed
+from kaskad.domain.policy import HOUR
+from kaskad.domain.run import (
+    UNSENT,
+    Address,
+    Answers,
+    Decision,
+    Dialogue,
+    Passages,
+    Run,
+    Send,
+    failed,
+)
 from kaskad.domain.shares import even, point
 from kaskad.domain.terms import Channel, MessageState, Outcome, Phase, RunState, SkipReason
+from kaskad.domain.timing import When, held_on
 from kaskad.domain.version import Version
-from kaskad.domain.worded import worded
 
-_CHANNELS = {channel.code: channel for channel in Channel}
 # Calls go to the number that SMS go to; every other channel has addresses of its own.
 ADDRESS_CHANNEL = {Channel.ROBOT_CALL.code: Channel.SMS.code, Channel.AGENT_CALL.code: Channel.SMS.code}
 _OPEN = (MessageState.CREATED.code, MessageState.QUEUED.code)
-_UNSENT = (MessageState.SKIPPED.code, MessageState.CANCELLED.code, MessageState.CREATED.code,
-           MessageState.QUEUED.code)  # fmt: skip
-_ROBOT = Channel.ROBOT_CALL.code
 _PENDING, _ACTIVE, _PAUSED = RunState.PENDING.code, RunState.ACTIVE.code, RunState.PAUSED.code
 _SUBMITTED = Phase.SUBMITTED
 _PAUSE_LOOK_MS = HOUR
-_PUNCTUAL_MS = MINUTE  # no later than this is on time for an anchored step
-_NO_GAP = PerClass()
 
 Skip = tuple[int, int, SkipReason, str]
-
-
-class When(Struct, frozen=True, gc=False):
-    """When a step may be sent and why then; `at` None: never, and `why` is the skip reason."""
-
-    at: int | None
-    why: SkipReason | str
-    due_at: int = 0  # from when on lateness counts
-    detail: str = ""
 
 
 def enter(
@@ -92,7 +85,7 @@ def _look_at(
     if not isinstance(found, Send) and step.at is None:
         return found
     channel = found.channel if isinstance(found, Send) else found[1]
-    when = _when(version, run, step, channel, passages, due_at, answers, now)
+    when = timing.when(version, run, step, channel, passages, due_at, answers, now)
     if when.at is not None and when.at > now:
         return when
     if isinstance(found, Send) and when.at is None:
@@ -118,7 +111,7 @@ def _exhausted(version: Version, run: Run, passages: Passages, skips: list[Skip]
     outcome = Outcome.UNREACHABLE
     late = [skip for skip in skips if skip[2] is SkipReason.TOO_LATE and version.cascade.steps[skip[0]].at]
     for passage in passages.values():
-        if passage.state in _UNSENT:
+        if passage.state in UNSENT:
             continue
         rule = version.rules[passage.step, passage.channel]
         if passage.mask & rule.success:
@@ -158,7 +151,7 @@ def _choose(version: Version, run: Run, step: Step, answers: Answers, now: int) 
             address = _address(step, code, answers)
             assert address is not None  # else it is the refusal
             to = address.value
-            account, variant = _account(step, code, answers), _variant(version, run, step)
+            account, variant = account_of(step, code, answers), _variant(version, run, step)
             dialogue = answers.dialogues.get(account)
             untold: bool | str = False
             until = 0
@@ -234,21 +227,6 @@ def refused_on(
     return _refusal(version, step, channel, answers, now), _address(step, channel.code, answers)
 
 
-def held_on(
-    version: Version, run: Run, step: Step, channel: Channel, answers: Answers, now: int
-) -> tuple[When | None, When | None]:
-    """Return until when a window and a cap hold such a message back now; None: that one does not."""
-    urgent = step.urgent or version.cascade.urgent
-    key = version.windows.key(channel, version.cascade.message_class, answers.zones, answers.country, urgent)
-    opens = version.windows.next(now, key)
-    window = None if opens == now else When(opens, version.windows.why(key))
-    verdict = caps.check(
-        answers.touches, version.policy, version.cascade.message_class, channel, run.id, answers.zones[0],
-        now, urgent=urgent,
-    )  # fmt: skip
-    return window, None if verdict.allowed else When(verdict.at, verdict.reason)
-
-
 def still_may(
     version: Version, run: Run, step: Step, channel: Channel, answers: Answers, now: int
 ) -> SkipReason | When | None:
@@ -260,20 +238,10 @@ def still_may(
     refusal = _refusal(version, step, channel, answers, now)
     if refusal is not None and refusal is not SkipReason.PROVIDER_DISABLED:
         return refusal
-    urgent = step.urgent or version.cascade.urgent
-    key = version.windows.key(channel, version.cascade.message_class, answers.zones, answers.country, urgent)
-    opens = version.windows.next(now, key)
-    if opens is None:
-        return SkipReason.WINDOW_IMPOSSIBLE
-    if opens > now:
-        return When(opens, version.windows.why(key))
-    verdict = caps.check(
-        answers.touches, version.policy, version.cascade.message_class, channel, run.id, answers.zones[0],
-        now, urgent=urgent,
-    )  # fmt: skip
-    if verdict.allowed:
-        return None
-    return SkipReason.FREQUENCY_CAPPED if verdict.at is None else When(verdict.at, verdict.reason)
+    window, cap = held_on(version, run, step, channel, answers, now)
+    if window is not None:
+        return SkipReason.WINDOW_IMPOSSIBLE if window.at is None else window
+    return SkipReason.FREQUENCY_CAPPED if cap is not None and cap.at is None else cap
 
 
 def _preferred(channels: tuple[Channel, ...], preferred: tuple[int, ...]) -> list[Channel]:
@@ -294,7 +262,7 @@ def _refusal(version: Version, step: Step, channel: Channel, answers: Answers, n
     )  # fmt: skip
     if refusal is not None:
         return refusal
-    return None if _account(step, channel.code, answers) else SkipReason.PROVIDER_DISABLED
+    return None if account_of(step, channel.code, answers) else SkipReason.PROVIDER_DISABLED
 
 
 def _article(version: Version, channel: Channel, answers: Answers, now: int) -> str:
@@ -302,14 +270,17 @@ def _article(version: Version, channel: Channel, answers: Answers, now: int) -> 
 
 
 def _address(step: Step, channel: int, answers: Answers) -> Address | None:
-    """Return where the step goes on this channel: the best address, of those that the account can send to."""
-    account = _account(step, channel, answers)
-    if account in answers.fitting:
-        return answers.fitting[account]
+    return address_by(account_of(step, channel, answers), channel, answers)
+
+
+def address_by(account_id: int, channel: int, answers: Answers) -> Address | None:
+    """Return where an account sends to on this channel: the best address, of those that it can send to."""
+    if account_id in answers.fitting:
+        return answers.fitting[account_id]
     return answers.addresses.get(ADDRESS_CHANNEL.get(channel, channel))
 
 
-def _account(step: Step, channel: int, answers: Answers) -> int:
+def account_of(step: Step, channel: int, answers: Answers) -> int:
     """Return the account that carries the step on this channel; 0 where none is in service."""
     return answers.named.get(step.account, 0) if step.account else answers.accounts.get(channel, 0)
 
@@ -336,177 +307,3 @@ def share(version: Version, contact_id: int, purpose: str, name: str = "") -> in
 
 def _true(condition: object, answers: Answers, now: int) -> bool:
     return bool(condition.test(answers.scope or {}, now).value)  # type: ignore[attr-defined]
-
-
-def _when(
-    version: Version, run: Run, step: Step, channel_code: int, passages: Passages, due_at: int,
-    answers: Answers, now: int,
-) -> When:  # fmt: skip
-    """Return the earliest instant the step may be sent at and why then, or why never."""
-    urgent = step.urgent or version.cascade.urgent
-    channel = _CHANNELS[channel_code]
-    key = version.windows.key(channel, version.cascade.message_class, answers.zones, answers.country, urgent)
-    if step.at is not None:
-        when = _anchored(version, run, step, key, answers, now)
-        held = when.at is not None and when.at <= now and _capped(
-            version, run, step, channel, answers, now, when.due_at, urgent
-        )  # fmt: skip
-        return held or when
-    if due_at and now > latest(version, due_at) and not urgent:
-        return When(None, SkipReason.TOO_LATE)
-    at = max(now, due_at, 0 if urgent else _gap_ends_at(version, passages))
-    held = _capped(version, run, step, channel, answers, at, due_at or at, urgent)
-    if held:
-        return held
-    at = _at_another_hour(version, passages.get(step.number), at, answers.zones[0])
-    if step.best_hour and answers.rhythm is not None and not urgent and not _is_placed(run, step, passages):
-        best = _at_best_hour(version, run, step, answers.rhythm, at, key, answers.zones[0])
-        if best is not None:
-            return best
-    opens = version.windows.next(at, key)
-    if opens is None:
-        return When(None, SkipReason.WINDOW_IMPOSSIBLE, detail=version.windows.why(key))
-    if opens == at:
-        return When(at, "", at)
-    spread = hours.jitter(run.contact_id, step.number, version.policy.window_jitter_ms)
-    opens = version.windows.next(at, key, spread)
-    return When(opens, version.windows.why(key), opens or 0)
-
-
-def _is_placed(run: Run, step: Step, passages: Passages) -> bool:
-    """Say whether the step has waited for an hour already: it is asked for once."""
-    return (run.phase == Phase.ENTER and run.step == step.number) or step.number in passages
-
-
-def _at_best_hour(
-    version: Version, run: Run, step: Step, rhythm: Rhythm, at: int, key: hours.WindowKey, zone: str
-) -> When | None:
-    """Return the hour of the next day at which the person reacts most; None: this one, or none is open."""
-    spread = hours.jitter(run.contact_id, step.number, version.policy.window_jitter_ms)
-    best = best_hour(rhythm, at, zone, lambda one: version.windows.next(one, key) == one, spread)
-    if best is None or best == at:
-        return None
-    shown = f"{hours.hour_of_day(best, zone) // HOUR:02}:00"
-    match rhythm.whose:
-        case "person":
-            why = worded("best hour %(hour)s, by reactions of the person", hour=shown)
-        case "country":
-            why = worded("best hour %(hour)s, by reactions of people of the country", hour=shown)
-        case _:
-            why = worded("best hour %(hour)s, by reactions of all people", hour=shown)
-    return When(best, str(why), best)
-
-
-def _at_another_hour(version: Version, before: Passage | None, at: int, zone: str) -> int:
-    """Return `at`, or later where the call before was made on another day at about that hour."""
-    if before is None or before.channel != _ROBOT or not before.submitted_at:
-        return at
-    if at - before.submitted_at < DAY // 2:
-        return at
-    least = version.policy.redial.other_hour_ms
-    apart = hours.hour_of_day(at, zone) - hours.hour_of_day(before.submitted_at, zone)
-    apart = (apart + DAY // 2) % DAY - DAY // 2
-    return at if abs(apart) >= least else at + least - apart
-
-
-def _capped(
-    version: Version, run: Run, step: Step, channel: Channel, answers: Answers, at: int, due_at: int,
-    urgent: bool,
-) -> When | None:  # fmt: skip
-    """Return until when a cap holds the step back, or None (E14, E15); never until it is too late.
-
-    Steps that count back from an anchor keep their distance by themselves, and cannot be sent later.
-    """
-    policy = version.policy
-    if not policy.caps and policy.run_gap_ms == _NO_GAP:
-        return None
-    counted_back = step.at is not None and step.at.before and not step.at.day
-    verdict = caps.check(
-        answers.touches, policy, version.cascade.message_class, channel, run.id, answers.zones[0], at,
-        urgent=urgent, own_gap=not counted_back,
-    )  # fmt: skip
-    if verdict.allowed:
-        return None
-    if verdict.at is None or counted_back or verdict.at > latest(version, due_at):
-        return When(None, SkipReason.FREQUENCY_CAPPED, detail=verdict.reason)
-    return When(verdict.at, verdict.reason, due_at)
-
-
-def latest(version: Version, due_at: int) -> int:
-    """Return until when a step that was due then may still be sent."""
-    own = version.cascade.max_lateness
-    if own is None:
-        return due_at + version.policy.max_lateness_ms
-    return hours.add(due_at, own, version.policy.zone)
-
-
-def _gap_ends_at(version: Version, passages: Passages) -> int:
-    """Return when the minimum gap inside the run ends; what failed did not touch the person."""
-    gap = version.gap_ms
-    if not gap:
-        return 0
-    touches = [p for p in passages.values()
-               if p.state not in _UNSENT and not failed(p.mask)]  # fmt: skip
-    times = [passage.submitted_at + gap for passage in touches if passage.submitted_at]
-    return max(times, default=0)
-
-
-def _anchored(
-    version: Version, run: Run, step: Step, key: hours.WindowKey, answers: Answers, now: int
-) -> When:
-    assert step.at is not None
-    policy, zone = version.policy, answers.zones[0]
-    anchor_at = (answers.anchors or {}).get(step.number)
-    if anchor_at is None and not step.at.day:
-        return When(None, SkipReason.CONDITION_FALSE, detail=f"no instant at {step.at.path}")
-    due_at = anchored_due(step, run, anchor_at or 0, zone)
-    if anchor_at is None or not step.at.before:
-        return _after_its_date(version, run, step, due_at, key, now)
-    if due_at <= now:
-        return _missed(version, run, step, due_at, anchor_at, answers, key, now)
-    earliest = due_at - policy.earliest_ok_ms
-    if step.at.earliest_ok is not None:
-        earliest = hours.subtract(due_at, step.at.earliest_ok, zone)
-    allowed = version.windows.last_before(due_at, max(earliest, now), key)
-    if allowed is None:
-        return When(None, SkipReason.WINDOW_IMPOSSIBLE, detail=version.windows.why(key))
-    return When(allowed, version.windows.why(key) if allowed < due_at else "anchored", allowed)
-
-
-def _after_its_date(
-    version: Version, run: Run, step: Step, due_at: int, key: hours.WindowKey, now: int
-) -> When:
-    """Return when a step goes that has nothing to be early for: later, like a relative one (C7).
-
-    Lateness counts from the opening that it has to wait for: the night alone makes nobody too late.
-    """
-    spread = hours.jitter(run.contact_id, step.number, version.policy.window_jitter_ms)
-    opens = version.windows.next(due_at, key, spread)
-    if opens is None:
-        return When(None, SkipReason.WINDOW_IMPOSSIBLE, detail=version.windows.why(key))
-    if now > latest(version, opens):
-        return When(None, SkipReason.TOO_LATE)
-    at = version.windows.next(max(opens, now), key, spread)
-    if at is None:
-        return When(None, SkipReason.WINDOW_IMPOSSIBLE, detail=version.windows.why(key))
-    return When(at, version.windows.why(key) if at > due_at else "", opens)
-
-
-def _missed(
-    version: Version, run: Run, step: Step, due_at: int, anchor_at: int, answers: Answers,
-    key: hours.WindowKey, now: int,
-) -> When:  # fmt: skip
-    """Of the anchored steps that were due before, only the last is sent, and never at or after the anchor."""
-    if now >= anchor_at:
-        return When(None, SkipReason.TOO_LATE)
-    late = now - due_at > _PUNCTUAL_MS
-    following = None if step.next is None else version.cascade.steps[step.next]
-    anchor = following.at if following is not None else None
-    if late and following is not None and anchor is not None and anchor.before and not anchor.day:
-        next_anchor = (answers.anchors or {}).get(following.number, anchor_at)
-        next_due = anchored_due(following, run, next_anchor, answers.zones[0])
-        if next_due - now <= version.policy.missed_margin_ms:
-            return When(None, SkipReason.TOO_LATE, detail=f"step {following.id!r} is nearer")
-    if version.windows.next(now, key) != now:
-        return When(None, SkipReason.TOO_LATE)
-    return When(now, "late enrolment" if late else "anchored", now)

@@ -25,6 +25,10 @@ HUMAN = (
 _BOUNCED, _DELIVERED = Kind.BOUNCED.bit, Kind.DELIVERED.bit
 _FAILED = Kind.REJECTED.bit | Kind.FAILED.bit | Kind.EXPIRED.bit
 _ARRIVED = Kind.DELIVERED.bit | HUMAN
+UNSENT = (
+    MessageState.SKIPPED.code, MessageState.CANCELLED.code, MessageState.CREATED.code,
+    MessageState.QUEUED.code,
+)  # fmt: skip
 PLAIN = Kind.SENT.bit | Kind.DELIVERED.bit  # receipts that move no run unless a clock asks for them
 
 

@@ -9,9 +9,9 @@ from msgspec import Struct
 from kaskad.domain import entering
 from kaskad.domain.cascade import Step
 from kaskad.domain.consent import ConsentRow
-from kaskad.domain.entering import When
 from kaskad.domain.run import Answers, Run, Send
 from kaskad.domain.terms import Channel, SkipReason
+from kaskad.domain.timing import When
 from kaskad.domain.version import Version
 
 
@@ -35,21 +35,14 @@ def way(version: Version, run: Run, step: Step, answers: Answers, now: int) -> W
     for channel in step.channels:  # it waits for its hour; that of its channels which nothing refuses
         refused, address = entering.refused_on(version, step, channel, answers, now)
         if refused is None and address is not None:
-            account_id = account_of(step, channel, answers)
+            account_id = entering.account_of(step, channel.code, answers)
             return Way(channel, account_id, unheard(answers, account_id, now))
     return SkipReason.NO_ADDRESS
 
 
-def account_of(step: Step, channel: Channel, answers: Answers) -> int:
-    """Return the account that carries a step on this channel; 0 where none is in service."""
-    return answers.named.get(step.account, 0) if step.account else answers.accounts.get(channel.code, 0)
-
-
 def address_of(found: Way, answers: Answers) -> str:
     """Return where a step goes that goes this way."""
-    code = found.channel.code
-    fitting = answers.fitting.get(found.account_id)
-    address = fitting or answers.addresses.get(entering.ADDRESS_CHANNEL.get(code, code))
+    address = entering.address_by(found.account_id, found.channel.code, answers)
     return "" if address is None else address.value
 
 

@@ -14,11 +14,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from kaskad.domain.entering import When
 from kaskad.domain.ids import task_text
 from kaskad.domain.policy import MINUTE
 from kaskad.domain.task import AGAIN_AFTER_MS, CALL_BACK_WITHIN_MS, LEASE_MS, TALK_MS, meaning
 from kaskad.domain.terms import Disposition, Kind, SkipReason, TaskState
+from kaskad.domain.timing import When
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.tasks import last_look, refusal
 from kaskad.engine.world import World

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from kaskad.domain import entering
+from kaskad.domain import entering, timing
 from kaskad.domain.clocks import patience_ms, valid_for_ms
 from kaskad.domain.decide import Enter, enter, held_there, passes, settle
 from kaskad.domain.errors import Conflict, StoreError
@@ -48,7 +48,6 @@ _QUEUED, _SUBMITTED = MessageState.QUEUED.code, MessageState.SUBMITTED.code
 _ACTIVE = RunState.ACTIVE.code
 _CREATED, _CANCELLED = MessageState.CREATED.code, MessageState.CANCELLED.code
 _QUEUED_PHASE, _SUBMITTED_PHASE = Phase.QUEUED, Phase.SUBMITTED
-_PHONES = entering.ADDRESS_CHANNEL
 
 
 class Moved(Struct):
@@ -303,9 +302,8 @@ class _Mover:
         """Hand a message over, with its words; say whether that was possible."""
         run, send = item.run, item.send
         answers = item.answers
-        address = (
-            answers.fitting.get(send.account_id) or answers.addresses[_PHONES.get(send.channel, send.channel)]
-        )
+        address = entering.address_by(send.account_id, send.channel, answers)
+        assert address is not None  # else it would have been passed over
         valid = valid_for_ms(
             item.version, run, send.step, send.channel, answers.anchors, answers.zones[0], self._now
         )
@@ -361,7 +359,7 @@ class _Mover:
         """Say whether a step may still be sent then: it is not too late, and has no date of its own."""
         due_at = item.decision.due_at
         own = item.version.cascade.steps[item.send.step].at is None
-        return own and due_at is not None and until <= entering.latest(item.version, due_at)
+        return own and due_at is not None and until <= timing.latest(item.version, due_at)
 
     def _wait_until(self, item: _Sending, opens_at: int, due_at: int | None, detail: str) -> None:
         """Enter the step at a later instant; lateness counts from `due_at`."""

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from kaskad.domain.entering import When, still_may
+from kaskad.domain.entering import still_may
 from kaskad.domain.run import Decision, Passage, Passages, Run, Send
 from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Phase, Reason, SkipReason, TaskState
+from kaskad.domain.timing import When
 from kaskad.domain.version import Version
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes

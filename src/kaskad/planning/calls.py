@@ -13,11 +13,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kaskad.domain.clocks import valid_for_ms
-from kaskad.domain.entering import When, still_may
+from kaskad.domain.entering import still_may
 from kaskad.domain.policy import MINUTE
 from kaskad.domain.run import Answers, Decision, Send
 from kaskad.domain.task import AGAIN_AFTER_MS, MOST_CALLS, TALK_MS, DeskPlan
 from kaskad.domain.terms import Channel, Kind, Phase, Reason, RunState
+from kaskad.domain.timing import When
 from kaskad.domain.version import Version
 from kaskad.planning.agenda import CALLED, DESK, MARK, WAKE, Agenda
 from kaskad.planning.lines import Line, outages_of

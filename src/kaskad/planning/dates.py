@@ -15,12 +15,12 @@ from msgspec import Struct, structs
 from kaskad.domain import entering
 from kaskad.domain.caps import Touch
 from kaskad.domain.cascade import Cascade, Step
-from kaskad.domain.entering import When
 from kaskad.domain.paths import instant_at
 from kaskad.domain.policy import DAY
 from kaskad.domain.run import Answers, Run, Send
 from kaskad.domain.span import approximate_ms
 from kaskad.domain.terms import Channel, Phase, RunState, SkipReason
+from kaskad.domain.timing import When
 from kaskad.domain.version import Version
 from kaskad.domain.ways import Way
 from kaskad.planning.costs import goes_at

@@ -7,8 +7,8 @@ can only change at some instants: when it gets too late for the step, or its win
 from __future__ import annotations
 
 from kaskad.domain.cascade import Step
-from kaskad.domain.entering import latest
 from kaskad.domain.policy import DAY, HOUR
+from kaskad.domain.timing import latest
 from kaskad.domain.version import Version
 
 FOLLOWED_MS = 8 * DAY  # a week with all its windows: who waits for longer than that waits for good

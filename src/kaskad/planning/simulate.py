@@ -16,13 +16,14 @@ from kaskad.domain.caps import Touch
 from kaskad.domain.cascade import Span
 from kaskad.domain.clocks import patience_ms
 from kaskad.domain.decide import Enter, decide, enter, goal_ends_at, settle
-from kaskad.domain.entering import latest, share
+from kaskad.domain.entering import share
 from kaskad.domain.hours import add
 from kaskad.domain.paths import instant_at
 from kaskad.domain.policy import DAY, HOUR
 from kaskad.domain.run import PLAIN, Answers, Decision, Passage, Run, Send
 from kaskad.domain.scope import condition_scope
 from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Phase, Reason, RunState, SkipReason
+from kaskad.domain.timing import latest
 from kaskad.domain.version import Version
 from kaskad.planning.agenda import ANSWER, CALLED, DESK, FACT, MARK, MISSED, REPEAT, TURN, WAKE, Agenda
 from kaskad.planning.alike import Alike
