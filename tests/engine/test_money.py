@@ -189,7 +189,13 @@ def test_another_account_that_takes_over_at_once_is_told_after_the_refusal(eithe
 def test_another_account_that_refuses_at_once_releases_its_own_price(either):
     stage, cascade = priced(either)
     ann = passed_on(stage, Reason.AUTH, Reason.INVALID_ADDRESS)
-    assert steps(stage, ann) == [("reserved", PRICE), ("released", -PRICE)]
+    assert steps(stage, ann) == [
+        ("reserved", 700), ("released", -700), ("reserved", PRICE), ("released", -PRICE),
+    ]  # fmt: skip
+    office = Office(either, VAULT, stage.engine, stage.world.signer, "")
+    changed = [(one.reason, one.count, one.minor) for one in spent.money(office, "paid").changes]
+    assert changed == [("released", 2, -700 - PRICE)]
+    sums_agree(either)
     stage.passes("1m")
     stage.receipt(ann, Kind.DELIVERED)
     assert ledger(stage, ann)[-1].total == reserved(stage, cascade) == PRICE

@@ -83,6 +83,25 @@ def test_whoever_is_told_of_bounds_stays_told_of_accounts(db: Database) -> None:
     )
 
 
+@pytest.mark.parametrize("partitions", [0, 4])
+def test_amounts_are_kept_as_they_were_and_several_of_one_instant_from_then_on(
+    empty: Database, partitions: int
+) -> None:
+    before = [each for each in migrations() if each.number < 106]
+    upgrade(empty, partitions, known=before)
+    kept = [(person, 2, 1, 1000, kind, 700, 0, "b.csv") for person in range(1, 9) for kind in (3, 4)]
+    columns, told = "contact_id, run_id, step, at, kind, before, after, source", ", ".join(map(str, kept))
+    with empty.write() as tx:
+        tx.script(f"INSERT INTO amounts ({columns}) VALUES {told}")
+    upgrade(empty)
+    with empty.write() as tx:
+        tx.many("put_amounts", [(1, 2, 1, 1000, 4, 800, 0, ""), (1, 2, 1, 1000, 4, 900, 0, "")])
+    with empty.read() as tx:
+        found = [tx.all("amounts_of", contact_id=person, run_id=2, step=1) for person in range(1, 9)]
+    assert found[1:] == [[(1000, 3, 700, 0, "b.csv"), (1000, 4, 700, 0, "b.csv")]] * 7
+    assert [row[2] for row in found[0]] == [700, 700, 800, 900]
+
+
 def test_later_tables_are_spread_as_the_first_ones(empty: Database) -> None:
     upgrade(empty, partitions=4, known=[FIRST])
     upgrade(empty, known=[FIRST, SECOND])

@@ -120,7 +120,7 @@ def _attempt(
     if at is not None and (first or reserved):
         found.append(Entry(at, "charged", first - held, aside + first))
         held = first
-    for one in changes:  # not by `before`: of releases of one instant that of the first is kept
+    for one in changes:  # not by `before`: older releases of Kaskad kept that of the first of one instant
         found.append(Entry(one.at, one.kind.name.lower(), one.after - held, aside + one.after, one.source))
         held = one.after
     return found

@@ -266,17 +266,23 @@ SELECT m.contact_id, m.run_id, m.step, k.at, 6, coalesce(m.cost, m.price), 0
 ON CONFLICT DO NOTHING;
 
 -- name: put_amounts (sqlite)
--- What changed of amounts since they were reserved; several of one kind at one instant are one.
-INSERT INTO amounts (contact_id, run_id, step, at, kind, before, after, source)
-VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8)
-ON CONFLICT (contact_id, run_id, step, at, kind) DO UPDATE SET after = excluded.after, source = excluded.source;
+-- What changed of amounts since they were reserved; of one kind at one instant after those that are there.
+INSERT INTO amounts (contact_id, run_id, step, at, kind, before, after, source, number)
+VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8,
+        (SELECT count(*) FROM amounts a
+          WHERE a.contact_id = :c1 AND a.run_id = :c2 AND a.step = :c3 AND a.at = :c4 AND a.kind = :c5));
 
 -- name: put_amounts (postgresql)
--- What changed of amounts since they were reserved; several of one kind at one instant are one.
-INSERT INTO amounts (contact_id, run_id, step, at, kind, before, after, source)
-SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::bigint[], :c5::integer[], :c6::bigint[],
-                     :c7::bigint[], :c8::text[])
-ON CONFLICT (contact_id, run_id, step, at, kind) DO UPDATE SET after = excluded.after, source = excluded.source;
+-- What changed of amounts since they were reserved; of one kind at one instant after those that are there.
+INSERT INTO amounts (contact_id, run_id, step, at, kind, before, after, source, number)
+SELECT k.contact_id, k.run_id, k.step, k.at, k.kind, k.before, k.after, k.source,
+       (SELECT count(*) FROM amounts a
+         WHERE a.contact_id = k.contact_id AND a.run_id = k.run_id AND a.step = k.step AND a.at = k.at
+           AND a.kind = k.kind)
+       + row_number() OVER (PARTITION BY k.contact_id, k.run_id, k.step, k.at, k.kind ORDER BY k.place) - 1
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::bigint[], :c5::integer[], :c6::bigint[],
+              :c7::bigint[], :c8::text[])
+       WITH ORDINALITY AS k (contact_id, run_id, step, at, kind, before, after, source, place);
 
 -- name: spent_of (sqlite)
 -- What earlier attempts of these messages cost.
@@ -294,7 +300,7 @@ SELECT state, submitted_at, sent_at, price, cost, coalesce(spent, 0) FROM messag
 
 -- name: amounts_of
 SELECT at, kind, before, after, source FROM amounts
- WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step ORDER BY at, kind;
+ WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step ORDER BY at, kind, number;
 
 -- name: withdraw_messages (sqlite)
 -- A queued message, or one that was taken back, that will not be sent now (c4: 0, postponed) or ever (c4: 12, cancelled).
