@@ -1,6 +1,7 @@
 """Exchange rates over the API: brought in as banks publish them or not at all, asked, changed, taken away."""
 
 import json
+import re
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from kaskad.actions.rate_file import day_of, rate_of, read_rates, written
+from kaskad.cli import forecast
 from kaskad.cli.client import Client
 from kaskad.cli.root import run
 from kaskad.domain.errors import Invalid
@@ -120,6 +122,12 @@ def test_a_rate_of_today_is_of_the_installations_day_and_not_of_the_terminals(ra
     rates.put("/policy", policy)
 
 
+def test_one_rate_of_a_file_is_told_as_one(rates, kaskad, tmp_path):
+    file = tmp_path / "bank.csv"
+    file.write_text("date,from,to,rate\n2026-11-25,USD,KZT,512.35\n")
+    assert kaskad("rates", "import", str(file)).startswith("1 rate of bank.csv kept.")
+
+
 def test_all_rates_are_exported_however_many(rates, kaskad):
     days = [date(1990, 1, 1) + timedelta(days=number) for number in range(5_001)]
     lines = [f"{day},USD,KZT,512.350\n{day},RUB,KZT,6.41\n" for day in days]
@@ -156,7 +164,7 @@ def test_a_comma_that_may_part_thousands_is_asked_about_and_not_taken_for_a_poin
         assert told.value == Decimal(text.replace(" ", "").replace(",", "."))
 
 
-def test_what_is_to_come_is_told_and_compared_in_one_currency_at_the_rate_of_today(rates):
+def test_what_is_to_come_is_told_and_compared_in_one_currency_at_the_rate_of_today(rates, capsys):
     api = rates
     for channel, price in (("telegram", "0.03 USD"), ("sms", "15 KZT")):
         api.put(f"/accounts/{channel}", {
@@ -172,7 +180,12 @@ def test_what_is_to_come_is_told_and_compared_in_one_currency_at_the_rate_of_tod
     api.put("/rates/reporting", {"currency": "KZT"})
     before = api.post("/cascades/mixed/forecast", asked)
     assert set(before["cost"]) == {"KZT", "USD"}
-    assert api.call("POST", "/cascades/mixed/optimize", asked).status_code == 422
+    forecast._print(before)
+    assert re.search(r"^sms .* -₸[0-9,]+ \(-100%\)$", capsys.readouterr().out, re.MULTILINE), (
+        "no USD either way"
+    )
+    refused = api.call("POST", "/cascades/mixed/optimize", asked)
+    assert refused.status_code == 422 and "or bring exchange rates" in refused.text
     api.put("/rates/days/USD/KZT/2020-01-02", {"rate": "500"})
     told = api.post("/cascades/mixed/forecast", asked)
     chat, sms = (step["cost"] for step in told["steps"])

@@ -190,7 +190,7 @@ def _currency(kinds: Sequence[Kind]) -> str:
             [
                 worded(
                     "Prices are in %(currencies)s: costs can be compared in one currency only. Give the "
-                    "accounts prices in the same currency.",
+                    "accounts prices in the same currency, or bring exchange rates.",
                     currencies=" and ".join(sorted(named)),
                 )
             ]

@@ -291,7 +291,10 @@ class _Making:
             notes.append(worded("There is nobody in this audience."))
         elif not any(channel for group in ground.groups for channel in group.channels):
             notes.append(
-                worded("No step can be sent to anybody of this audience: no address, no consent, or the law.")
+                worded(
+                    "No step can be sent to anybody of this audience: no account, no address, no consent, or "
+                    "the law."
+                )
             )
         elif not self._reaches(today):
             notes.append(worded("Nothing tells that anybody reacts to any step: nothing can be weighed yet."))

@@ -104,9 +104,12 @@ class Prepared(Struct, frozen=True):
     def told(self, staged: Staged) -> Simulation:
         """Return the simulation."""
         unpriced = {step for step, note in self.notes if note == "no_price"}
+        # Of what nobody got nobody was asked for the price: it is not known whether an account tells it.
+        unsent = {(step.step, "no_price") for step in staged.told.steps if not step.messages}
         return Simulation(
             self.audience, self.looked, len(self.scene.sorts), self.basis, staged.told,
-            tuple(check(staged.told, self.wanted.expected, unpriced)), self.notes, round(staged.seconds, 3),
+            tuple(check(staged.told, self.wanted.expected, unpriced)),
+            tuple([each for each in self.notes if each not in unsent]), round(staged.seconds, 3),
         )  # fmt: skip
 
 

@@ -213,9 +213,9 @@ def _print_whole(told: Mapping[str, Any]) -> None:
         for name, one in sorted(told["cost_ranges"].items())
     )
     messages = _likely(told["messages"], ranges["messages"])
-    paid = (
-        f" for {costs}{f' ({between})' if between else ''}{each}" if costs else "; no account tells a price"
-    )
+    paid = f" for {costs}{f' ({between})' if between else ''}{each}" if costs else ""
+    if not costs and any({"no_price", "no_account"} & {*step["notes"]} for step in told["steps"]):
+        paid = "; no account tells a price"
     tell(f"{messages} messages{paid}.")
     if told["budget_left"]:
         tell(
@@ -261,9 +261,7 @@ def _print_without(told: Mapping[str, Any]) -> None:
         (
             one["step"], f"{_points(one['mean_reach'])} points",
             f"{_points(one['reach']['low'])} to {_points(one['reach']['high'])}", f"{one['messages']:+d}",
-            " + ".join(
-                _change(name, minor, told["cost"].get(name)) for name, minor in sorted(one["cost"].items())
-            ),
+            ", ".join(_changes(one["cost"], told["cost"])),
         )
         for one in told["without"]
     ]  # fmt: skip
@@ -274,6 +272,12 @@ def _print_without(told: Mapping[str, Any]) -> None:
 
 def _points(share: float) -> str:
     return f"{round(100 * share, 1) + 0.0:+.1f}"  # a zero has no minus
+
+
+def _changes(changes: Mapping[str, int], whole: Mapping[str, int]) -> list[str]:
+    """Return what changes of the cost; of several currencies only those in which something does."""
+    told = {name: minor for name, minor in sorted(changes.items()) if minor} or changes
+    return [_change(name, minor, whole.get(name)) for name, minor in told.items()]
 
 
 def _change(currency: str, minor: int, whole: int | None) -> str:

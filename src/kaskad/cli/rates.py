@@ -102,7 +102,7 @@ def bring(
     national banks of Kazakhstan and Russia are read as they are, theirs with --to KZT or --to RUB.
     """
     from kaskad.cli.client import reached
-    from kaskad.cli.screens.output import say
+    from kaskad.cli.screens.output import many, say
 
     try:
         data = file.read_bytes()
@@ -111,7 +111,8 @@ def bring(
     with reached(db) as client:
         query = {"source": file.name[:200], "to": to}
         told = client.call("POST", "/rates", query=query, content=data, kind="text/csv")
-    say(as_json, told, f"{told['count']:,} rates of {file.name} are kept. Figures of their days use them.")
+    kept = many(told["count"], "rate")
+    say(as_json, told, f"{kept} of {file.name} kept. Figures use what holds on each day.")
 
 
 def put(

@@ -197,7 +197,7 @@ def _asked(db: str, slug: str, asked: Mapping[str, Any], start: int | None) -> M
 
 
 def _print(told: Mapping[str, Any], file: str) -> None:
-    from kaskad.cli.screens.audience import NOBODY
+    from kaskad.cli.screens.audience import HELD_OUT, NOBODY
     from kaskad.cli.screens.output import many, table
 
     whom = f"{many(told['people'], 'person', 'people')} whom each step reaches"
@@ -206,7 +206,7 @@ def _print(told: Mapping[str, Any], file: str) -> None:
     held = f", {told['held_out']:,} in the control group" if told["held_out"] else ""
     tell(f"{whom}{held}", bold=True)
     if not told["people"]:
-        tell(NOBODY)
+        tell(HELD_OUT if told["held_out"] else NOBODY)
         _print_checks(told["checks"], file)
         return
     unpriced = {one["step"] for one in told["notes"] if one["note"] == "no_price"}

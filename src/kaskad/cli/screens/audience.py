@@ -12,6 +12,7 @@ from kaskad.cli.screens.output import many
 
 SAMPLE = 1_000  # contacts that are looked at if nobody says how many
 NOBODY = "There is nobody in this audience: `kaskad import` brings people in; --typical asks it of made ones."
+HELD_OUT = "Everybody is in the control group: nobody is left who would get anything."
 
 
 def whom(told: Mapping[str, Any]) -> str:
