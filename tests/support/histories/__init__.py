@@ -3,7 +3,8 @@
     failure = failing(made(seed), database)   # None, or the least history that fails, and how
 
 A history is a seed, by which it begins, and acts, each with a seed of its own: so it may be shortened, and
-what is left does the same as before. `python -m support.histories FIRST COUNT [--postgres]` lives many.
+what is left does the same as before. Those from seed 1000 on draw more (`later`).
+`python -m support.histories FIRST COUNT [--postgres | --two]` lives many.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from msgspec.structs import replace
 
 from kaskad.engine import move
 from kaskad.store.db import Database
-from support.histories.acts import ACTS
-from support.histories.life import Life
+from support.histories.later import acts_of
+from support.histories.life import FROM, Life
 from support.histories.rules import check, check_over
 
-NAMED = {act.__name__: act for act in ACTS}
+NAMED = {act.__name__: act for act in acts_of(FROM)}
 Databases = Callable[[], AbstractContextManager[tuple[Database, Database | None]]]
 LENGTHS = (10, 25, 60)
 SHORTENED_S = 60.0  # so long is what fails shortened
@@ -55,8 +56,8 @@ class Failure(Struct, frozen=True):
 
 def made(seed: int) -> History:
     """Return the history of a seed."""
-    draw = Random(seed)
-    names = draw.choices([*NAMED], [*ACTS.values()], k=draw.choice(LENGTHS))
+    draw, acts = Random(seed), acts_of(seed)
+    names = draw.choices([act.__name__ for act in acts], [*acts.values()], k=draw.choice(LENGTHS))
     return History(seed, tuple((name, draw.getrandbits(32)) for name in names))
 
 

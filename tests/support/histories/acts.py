@@ -179,6 +179,7 @@ def an_import_tells_of_people(life: Life) -> None:
     draw, who = life.draw, life.draw.choice(life.people)
     agreed = draw.choice([None, None, True, False])
     consents = [contacts.Consent(granted=agreed, at=life.now(), proof="{}")] if agreed is not None else []
+    life.moved.add(who)
     kept = contacts.Contact(id=who, zone=draw.choice(ZONES), consents=consents,
                             attributes={"birthday": life.birthday()})  # fmt: skip
     life.office.write(lambda tx: contacts.upsert(tx, HASH_KEY, [kept], life.now()))

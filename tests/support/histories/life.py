@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from kaskad.actions import segments
 from kaskad.domain.cascade import Step
 from kaskad.domain.hours import add
 from kaskad.domain.ledger import held_of
-from kaskad.domain.policy import Policy
+from kaskad.domain.policy import Policy, SpendingLimit
 from kaskad.domain.span import parse_span
 from kaskad.domain.terms import Channel, Reason
 from kaskad.engine.arrival import Arrival
@@ -23,11 +27,23 @@ from kaskad.store.db import Database
 from support.histories.texts import SEGMENT, TEXTS, text_of
 from support.marked import office_of
 from support.one_count import rows
+from support.play import NOON
 from support.scenarios import DESK
 from support.stage import Stage, accepted, refused
 
 Key = tuple[int, int, int]
 PRICE = {"minor": 100, "currency": "KZT"}
+FROM = 1_000  # histories from this seed on draw more: `later`
+STARTS = (
+    NOON,
+    1_772_884_800_000,
+    1_793_448_000_000,
+)  # or the days before New York sets its clocks on, and back
+LIMITS = (
+    SpendingLimit("9 KZT", "day"),
+    SpendingLimit("3 KZT", "day", "sms"),
+    SpendingLimit("25 KZT", "month"),
+)
 ZONES = ("UTC", "Asia/Almaty", "America/New_York")
 REFUSALS = {
     "transient": Reason.TRANSIENT, "auth": Reason.AUTH, "rate": Reason.RATE_LIMITED,
@@ -59,7 +75,13 @@ class Life:
         url, idempotent = "https://p.example.org/", "yes" if self.idempotent else "no"
         self.own: dict[str, Any] = {"settings": {"url": url, "idempotent": idempotent}, "prices": PRICE}
         policy = Policy() if self.draw.random() < 0.4 else Policy.unlimited()
-        self.stage = Stage(db, policy=policy, account_each=self.own)
+        later = Random(f"{seed} later")  # so that earlier histories begin as they did
+        self.begun_at = later.choice(STARTS) if seed >= FROM else NOON
+        if seed >= FROM:
+            budgets = later.choice([(), LIMITS, later.sample(LIMITS, k=2)])
+            policy = replace(policy, zone=later.choice(ZONES), budgets=tuple(budgets))
+        self.limited = bool(policy.budgets)
+        self.stage = Stage(db, policy=policy, at=self.begun_at, account_each=self.own)
         self.mode = "taken"
         self.parcels_seen = 0
         self.erased: set[int] = set()
@@ -72,6 +94,8 @@ class Life:
         self.renumbered: dict[tuple[int, int], tuple[int, int]] = {}  # runs of merged contacts
         self.passed_over: set[Key] = set()  # what a twin of the run has sent before they became one
         self.spent: list[tuple[str, int, int]] = []  # what was held of budgets after a hand-over, and may be
+        self.stopped: dict[tuple[Channel, str], int] = {}  # nothing goes there, from which parcel on
+        self.moved: set[int] = set()  # who was told another zone
         self.paused: dict[str, int] = {}  # cascades, and from which parcel on; so of steps:
         self.held: dict[tuple[str, str], int] = {}
         self.numbers = self.parcels_loaded = 0
@@ -107,8 +131,9 @@ class Life:
         return self.stage.person(name, zone=self.draw.choice(ZONES), attributes=born)
 
     def birthday(self) -> str:
-        """Draw one of the days after NOON: most histories are over within a week."""
-        return f"1990-06-0{self.draw.randint(1, 8)}"
+        """Draw one of the first days: most histories are over within a week."""
+        day = datetime.fromtimestamp(self.begun_at / 1000, UTC) + timedelta(days=self.draw.randint(0, 7))
+        return f"1990-{day:%m-%d}"
 
     def next_number(self) -> int:
         self.numbers += 1
@@ -173,7 +198,18 @@ class Life:
         most = max(
             (one.per_contact.minor if one.per_contact else NO_LIMIT for one in budgets), default=NO_LIMIT
         )
+        self.note_limits()
         self.spent.append((f"run {key[:2]}", sum((row[3] or 0) + held_of(*row[:3]) for row in held), most))
+
+    def note_limits(self) -> None:
+        """Note what is held of the budgets of accounts and of all, in the period that is now."""
+        spending = self.stage.world.money.spending
+        today = datetime.fromtimestamp(self.now() / 1000, ZoneInfo(self.stage.world.policy.zone)).date()
+        for one in spending.limits if spending is not None else ():
+            since = (today.replace(day=1) if one.period == "month" else today).toordinal()
+            of = f"AND account_id = {one.account_id}" if one.account_id else ""
+            held = self.rows(f"SELECT coalesce(sum(amount), 0) FROM spending WHERE day >= {since} {of}")
+            self.spent.append((f"{one.period} of {one.account_id or 'all'}", int(held[0][0]), one.minor))
 
     # Engines and time
 
@@ -271,6 +307,10 @@ class Life:
         (row,) = self.rows(f"SELECT value FROM addresses WHERE contact_id = {contact_id}"
                            f" AND channel = {Channel.SMS.code} ORDER BY value LIMIT 1")  # fmt: skip
         return str(row[0])
+
+    def addresses(self, contact_id: int, channel: Channel) -> list[str]:
+        return [row[0] for row in self.rows(f"SELECT value FROM addresses WHERE contact_id = {contact_id}"
+                                            f" AND channel = {channel.code} ORDER BY value")]  # fmt: skip
 
     def current(self, contact_id: int) -> int:
         """Return under which number a person is known now."""

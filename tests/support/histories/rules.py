@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from kaskad.actions import reports
 from kaskad.actions.messages import money
 from kaskad.domain.decide import Enter, settle
+from kaskad.domain.hours import next_allowed
 from kaskad.domain.ledger import held_of
 from kaskad.domain.run import NOTHING, state_of
 from kaskad.domain.terms import MessageClass, MessageState, Phase
@@ -51,6 +54,7 @@ def check(life: Life) -> None:
     new, life.parcels_seen = life.stage.parcels[life.parcels_seen :], len(life.stage.parcels)
     for place, parcel in enumerate(new, life.parcels_seen - len(new)):
         check_sent(life, place, parcel)
+        check_hours(life, parcel)
     check_once(life, {life.key(one) for one in new})
     none_of(life, NONE)
     check_budgets(life)
@@ -77,9 +81,25 @@ def check_sent(life: Life, place: int, parcel: Parcel) -> None:
         assert finished_at is None or parcel.outgoing.at <= finished_at, f"{key} got {step} after its end"
         assert place < life.paused.get(slug, place + 1), f"{key} got {step} of {slug}, which is paused"
         assert place < life.held.get((slug, step), place + 1), f"{key} got {step}, which is paused"
+    stopped = life.stopped.get((parcel.outgoing.channel, parcel.outgoing.to), place + 1)
+    assert place < stopped, f"{key} went to {parcel.outgoing.to}, which is on the stop-list"
     if parcel.outgoing.message_class is MessageClass.ADVERTISING:
         since = life.refused.get((life.current(parcel.contact_id), parcel.outgoing.channel), place + 1)
         assert place < since, f"{key} got advertising by {parcel.outgoing.channel} after a refusal"
+
+
+def check_hours(life: Life, parcel: Parcel) -> None:
+    """It was first handed over while windows are open where the person is; a card not before its hour."""
+    who, out = parcel.contact_id, parcel.outgoing
+    zones = life.rows(f"SELECT zone FROM contacts WHERE id = {who}")
+    if parcel.attempt > 1 or not zones or who in life.moved or who in life.merged:
+        return
+    rule = life.stage.world.policy.rule(out.channel, out.message_class)
+    (zone,) = zones[0]
+    assert next_allowed(out.at, rule, (zone,)) == out.at, f"{life.key(parcel)} went outside of its hours"
+    if parcel.step == 0 and life.cascade_of(who, parcel.run_id) == "birthday":
+        at = datetime.fromtimestamp(out.at / 1000, ZoneInfo(zone))
+        assert at.hour >= 9, f"{life.key(parcel)}, a card of nine o'clock, went at {at}"
 
 
 def check_once(life: Life, keys: set[Key]) -> None:
@@ -144,6 +164,8 @@ def check_budgets(life: Life) -> None:
         " JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id WHERE m.submitted_at IS NOT NULL"
     ):
         held[cascade_id] += (spent or 0) + held_of(state, price, cost)
+    told = life.rows("SELECT coalesce(sum(amount), 0) FROM spending")[0][0] if life.limited else held.total()
+    assert told == held.total(), f"budgets of accounts hold {told}, all messages {held.total()}"
     for number, slug, reserved in life.rows("SELECT id, slug, reserved FROM cascades"):
         assert reserved == held[number], f"{slug} holds {reserved}, its messages {held[number]}"
 
