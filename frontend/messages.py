@@ -9,6 +9,7 @@ A text that another file has already is not repeated.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -72,8 +73,8 @@ def key_of(message: Message) -> Key:
     return message.context or "", one, many
 
 
-def renew() -> None:
-    """Write the catalogues anew: complete, and with nothing that is not said."""
+def renewed() -> dict[Path, bytes]:
+    """Return the catalogues as they should be: complete, with nothing that is not said, in their one form."""
     wanted, files = said(), {path.stem: Catalog(locale="ru") for path in LOCALE.glob("*.po")}
     files.setdefault(SHELL, Catalog(locale="ru"))
     have = set()
@@ -86,12 +87,18 @@ def renew() -> None:
         if (context, one, many) not in have:
             home = files[stem if stem in files else SHELL]
             home.add((one, many) if many else one, context=context or None)
-    for stem, catalog in files.items():
-        with (LOCALE / f"{stem}.po").open("wb") as out:
-            write_po(out, catalog, omit_header=True, no_location=True, width=110)
+    return {LOCALE / f"{stem}.po": written(catalog) for stem, catalog in files.items()}
+
+
+def written(catalog: Catalog) -> bytes:
+    """Return a catalogue as a file holds it."""
+    out = BytesIO()
+    write_po(out, catalog, omit_header=True, no_location=True, width=110)
+    return out.getvalue()
 
 
 if __name__ == "__main__":
-    renew()
+    for file, text in renewed().items():
+        file.write_bytes(text)
     missing = [str(message.id) for _, message in known() if not message.string or "" in tuple(message.string)]
     print(f"{len(missing)} texts want their Russian:", *missing, sep="\n  ")

@@ -32,6 +32,11 @@ def test_every_text_has_its_russian_once():
         assert all(set(PLACES.findall(form)) == set(PLACES.findall(english)) for form in forms), message.id
 
 
+def test_catalogues_are_kept_as_make_messages_writes_them():
+    other = [path.name for path, text in messages().renewed().items() if path.read_bytes() != text]
+    assert other == [], "run `make messages`: its next run would change these too"
+
+
 def test_no_share_in_russian_breaks_its_text_or_shows_two_signs():
     class Anything(dict):
         def __missing__(self, place):
