@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from kaskad.analytics.calibration import Held, calibration
-from kaskad.cli import backtest, optimize, uplift
+from kaskad.cli import backtest, forecast, optimize, uplift
 from kaskad.cli.screens.output import table
 from kaskad.cli.screens.prose import tell
 from kaskad.cli.screens.tables import Figures
@@ -116,6 +116,20 @@ def test_what_holds_for_several_waits_is_said_once(capsys):
     told = capsys.readouterr().out
     assert told.count(why) == 1 and f"step0, step1, step2: {why}." in told
     assert "nothing follows it" in told.partition(why)[0], "what is of one step stands beside it"
+
+
+def test_figures_that_rest_on_no_people_of_ones_own_are_called_alike(capsys):
+    ranges = {key: {"low": 1, "high": 12} for key in ("arrived", "messages", "reacted")}
+    step = {
+        "step": "chat", "channel": "telegram", "open": 1.0, "rate": 0.2, "seen": 0, "price": None,
+        "each_reached": None, "keeps": None, "fixed": "", "arrived": 10, "messages": 10, "reacted": 2,
+        "cost": {}, "passed": {}, "ranges": ranges,
+    }  # fmt: skip
+    for printed in (optimize._print_steps, forecast._print_steps):
+        printed({"steps": [step], "basis": "own", "currency": "KZT"})
+        assert "others" in capsys.readouterr().out, (
+            "of other cascades, and where they say little, of the field"
+        )
 
 
 def test_a_picture_without_room_is_left_out_and_a_long_word_still_ends_in_the_terminal():

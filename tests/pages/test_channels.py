@@ -90,6 +90,19 @@ def test_an_account_is_added_by_mouse_tried_out_paused_and_removed(visit, site):
     assert "sms-main" not in [each.account.name for each in accounts.listing(site.service.office)]
 
 
+def test_an_account_by_which_nothing_has_left_does_not_say_that_it_works(site):
+    told = {"url": "https://sms.example.org/", "secret": "only-for-trying-it-out"}
+    site.api.put("/accounts/fresh", {"provider": "generic_webhook", "channel": "sms", "settings": told})
+    with site.client("owner") as client:
+        said = {
+            path: re.sub(r"<[^>]+>|\s+", " ", client.get(f"{path}?lang=en").text)
+            for path in ("/", "/channels", "/channels/accounts/fresh", "/channels/accounts/email")
+        }
+    assert "not used yet" not in said.pop("/channels/accounts/email")
+    assert all("not used yet" in text for text in said.values()), said
+    site.api.call("DELETE", "/accounts/fresh")
+
+
 def test_what_an_account_signs_in_by_is_asked_for_before_the_rest(site):
     with site.client("owner") as client:
         for provider, names in (

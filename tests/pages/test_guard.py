@@ -101,9 +101,13 @@ def test_what_was_stopped_is_seen_looked_at_and_goes_on(visit, site, capsys):
         assert client.post("/cascades/news/guard/steps/pause?lang=en", data=told).status_code == 422
         for page in ("/guard", ""):  # in the report too: whom it keeps waiting would be forgotten
             assert "people wait at it" in client.get(f"/cascades/news{page}?lang=en").text, page
+        for page in ("/", "/cascades"):
+            assert "step chat is paused" in client.get(f"{page}?lang=en").text, page
     (held,) = api.get("/cascades/news/steps/paused")["items"]
     assert (held["step"], held["skip"], bool(held["by"])) == ("chat", False, True)
     where = ["--db", str(site.service.office.db.name)]
+    assert run(["cascades", *where]) == 0
+    assert "active (chat paused)" in capsys.readouterr().out
     assert run(["guard", "show", "news", *where]) == 1
     shown = capsys.readouterr().out
     assert "Step chat of version 1 is paused, people wait at it: by" in shown

@@ -28,7 +28,7 @@ from kaskad.engine.wording import look_up
 from kaskad.store import accounts as account_store
 from kaskad.store import cascades as store
 from kaskad.store import settings as setting_store
-from kaskad.store import templates
+from kaskad.store import step_holds, templates
 from kaskad.store.cascades import CascadeRow, DraftRow, VersionRow
 from kaskad.store.db import Transaction
 
@@ -58,6 +58,7 @@ class Overview(Struct, frozen=True):
     under_way: int
     changed_at: int
     uncounted: int = 0  # so many runs that have changed, or more, are not in these counts yet
+    paused_steps: tuple[str, ...] = ()  # while the rest goes on
 
 
 class Whole(Struct, frozen=True):
@@ -84,13 +85,9 @@ class Overtaken(Conflict):
     def __init__(self, slug: str, by: str, at: int) -> None:
         who = by or "Somebody"
         super().__init__(
-            worded(
-                "%(who)s has changed %(slug)r since you read it: read it anew, or save yours "
-                "under another name.",
-                who=who,
-                slug=slug,
-            )
-        )
+            worded("%(who)s has changed %(slug)r since you read it: read it anew, or save yours "
+                   "under another name.", who=who, slug=slug)
+        )  # fmt: skip
         self.by = by
         self.at = at
 
@@ -195,7 +192,11 @@ def listing(office: Office, *, counted: bool = True) -> list[Overview]:
     with office.read() as tx:
         drafted, counts = store.drafted(tx), standings(tx) if counted else {}
         late = uncounted(tx) if counted else 0
-        return [_overview(office, tx, row, row.id in drafted, counts, late) for row in store.all_cascades(tx)]
+        held = step_holds.names(tx)
+        return [
+            _overview(office, tx, row, row.id in drafted, counts, late, held)
+            for row in store.all_cascades(tx)
+        ]
 
 
 def titles(office: Office) -> dict[str, str]:
@@ -209,7 +210,9 @@ def find(office: Office, slug: str) -> Whole:
         row = store.by_slug(tx, slug)
         draft = store.draft(tx, row.id)
         source = None if row.version_id is None else store.version(tx, row.version_id).source
-        stands = _overview(office, tx, row, draft is not None, standings(tx, row.id), uncounted(tx))
+        stands = _overview(
+            office, tx, row, draft is not None, standings(tx, row.id), uncounted(tx), step_holds.names(tx)
+        )
         return Whole(stands, source, draft)
 
 
@@ -359,13 +362,10 @@ def _load(slug: str, text: str) -> Loaded:
     if loaded.cascade is not None and loaded.cascade.id != slug:
         raise Invalid(
             [
-                worded(
-                    "The definition is of cascade %(cascade)r, and was sent for %(slug)r.",
-                    cascade=loaded.cascade.id,
-                    slug=slug,
-                )
+                worded("The definition is of cascade %(cascade)r, and was sent for %(slug)r.",
+                       cascade=loaded.cascade.id, slug=slug)
             ]
-        )
+        )  # fmt: skip
     return loaded
 
 
@@ -458,7 +458,7 @@ def _in_flight(office: Office, tx: Transaction, row: CascadeRow) -> tuple[InFlig
 
 def _overview(
     office: Office, tx: Transaction, row: CascadeRow, drafted: bool, counts: dict[int, tuple[int, int]],
-    late: int,
+    late: int, held: dict[int, tuple[str, ...]],
 ) -> Overview:  # fmt: skip
     current = None if row.version_id is None else store.version(tx, row.version_id)
     draft = store.draft(tx, row.id) if current is None else None
@@ -481,6 +481,7 @@ def _overview(
         under_way=under_way,
         changed_at=row.changed_at,
         uncounted=late,
+        paused_steps=held.get(row.id, ()) if row.state != "stopped" else (),
     )
 
 

@@ -155,6 +155,11 @@ def messages(tx: Transaction) -> Counter[Leg]:
     return found
 
 
+def carried(tx: Transaction) -> frozenset[int]:
+    """Return the numbers of the accounts by which anything has ever left, as far as it is counted."""
+    return frozenset(row[0] for row in tx.all("accounts_that_carried"))
+
+
 def uncounted(tx: Transaction) -> int:
     """Return how many runs at least such counts leave out: 0, unless too many changed to be looked at."""
     count = len(waiting(tx, PIECE))

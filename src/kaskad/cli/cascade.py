@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -153,7 +154,7 @@ def cascades(db: DB = "", as_json: JSON = False) -> None:
     else:
         rows = [
             (
-                one["slug"], one["state"] + (" (draft waits)" if one["drafted"] and one["version"] else ""),
+                one["slug"], _state(one),
                 one["version"] or "", one["entered"], one["under_way"],
                 " → ".join("/".join(step["channels"]) for step in one["steps"]),
             )
@@ -163,6 +164,14 @@ def cascades(db: DB = "", as_json: JSON = False) -> None:
         if late := max(one["uncounted"] for one in known):
             counts = "" if moves else ": `kaskad serve` counts them"
             tell(f"{late} runs or more have changed, and are not counted yet{counts}.")
+
+
+def _state(one: Mapping[str, Any]) -> str:
+    """Return in which state a cascade is, and what of it is not."""
+    apart = [f"{step} paused" for step in one["paused_steps"]]
+    if one["drafted"] and one["version"]:
+        apart.append("draft waits")
+    return f"{one['state']} ({', '.join(apart)})" if apart else str(one["state"])
 
 
 def launch(

@@ -161,7 +161,7 @@ def _print_steps(told: Mapping[str, Any]) -> None:
     rows = [
         (
             step["step"], step["channel"], f"{step['open']:.0%}",
-            "?" if step["rate"] is None else f"{step['rate']:.1%}", step["seen"] or "field",
+            "?" if step["rate"] is None else f"{step['rate']:.1%}", step["seen"] or "others",
             _each(told, step["price"]), _each(told, step["each_reached"]),
             *([{True: "yes", False: "no", None: ""}[step["keeps"]]] if valued else []),
             FIXED.get(step["fixed"], ""),

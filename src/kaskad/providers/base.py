@@ -43,6 +43,7 @@ class Setting(Struct, frozen=True):
     help: str = ""
     choices: tuple[str, ...] = ()  # the only values; (): any
     lines: bool = False  # several lines, such as a key in PEM
+    usual: bool = False  # need not be there, but is as a rule: forms ask for it first
 
 
 class Limits(Struct, frozen=True):

@@ -76,11 +76,17 @@ class SendPulse(MailService):
     name = "sendpulse"
     title = "SendPulse"
     settings = (
-        Setting("client_id", required=False, help="ID of the API application, with client_secret"),
         Setting(
-            "client_secret", secret=True, required=False, help="Tokens are asked for and renewed with it"
+            "client_id", required=False, usual=True, help="ID of the API application, with client_secret"
         ),
-        Setting("api_key", secret=True, required=False, help="A long-lived key, instead of both"),
+        Setting(
+            "client_secret",
+            secret=True,
+            required=False,
+            usual=True,
+            help="Tokens are asked for and renewed with it",
+        ),
+        Setting("api_key", secret=True, required=False, usual=True, help="A long-lived key, instead of both"),
         Setting("sender", help="Name <name@example.org>, verified there"),
         Setting("webhook_secret", secret=True, required=False, help="`key` in the address of the webhook"),
         Setting("base_url", required=False, default=BASE_URL),

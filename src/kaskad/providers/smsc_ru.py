@@ -111,9 +111,9 @@ class SmscRu(Provider):
     title = "SMSC"
     channels: ClassVar[frozenset[Channel]] = frozenset({Channel.SMS})
     settings = (
-        Setting("login", required=False, help="With the password; or give api_key alone"),
-        Setting("password", secret=True, required=False),
-        Setting("api_key", secret=True, required=False, help="Instead of login and password"),
+        Setting("login", required=False, usual=True, help="With the password; or give api_key alone"),
+        Setting("password", secret=True, required=False, usual=True),
+        Setting("api_key", secret=True, required=False, usual=True, help="Instead of login and password"),
         Setting("sender", required=False, help=senders.HELP),
         Setting(
             "callback_secret", secret=True, required=False, help="The secret word of reports, set there too"

@@ -78,8 +78,8 @@ class VonageMessages(Provider):
             required=False,
             help="Of the application, PEM, BEGIN and END too",
         ),
-        Setting("api_key", required=False),
-        Setting("api_secret", secret=True, required=False),
+        Setting("api_key", required=False, usual=True),
+        Setting("api_secret", secret=True, required=False, usual=True),
         Setting("sender", help=f"A number, or up to 11 letters and digits. {senders.HELP}"),
         Setting(
             "signature_secret", secret=True, required=False, help="Of the account: it signs the webhooks"

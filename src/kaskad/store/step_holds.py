@@ -29,6 +29,14 @@ def of_cascade(tx: Transaction, cascade_id: int) -> list[tuple[str, StepHold]]:
     return [(row[6], StepHold(row[0], row[1], bool(row[2]), *row[3:6])) for row in rows]
 
 
+def names(tx: Transaction) -> dict[int, tuple[str, ...]]:
+    """Return by cascade the names of the steps that are paused in any version."""
+    found: dict[int, tuple[str, ...]] = {}
+    for cascade_id, name in tx.all("names_of_held_steps"):
+        found[cascade_id] = (*found.get(cascade_id, ()), name)
+    return found
+
+
 def held(tx: Transaction) -> dict[int, dict[int, bool]]:
     """Return by version and step whether people pass a paused step over."""
     found: dict[int, dict[int, bool]] = {}

@@ -255,6 +255,14 @@ SELECT p.detail, sum(k.runs)
  WHERE k.version_id = v.id AND k.hours = 0
  GROUP BY k.part_id, p.detail;
 
+-- name: accounts_that_carried
+-- The accounts by which anything has ever left (domain/figures.LEFT), as far as it is counted.
+SELECT DISTINCT s.account
+  FROM (SELECT /* sqlite: CAST(detail ->> '$[3]' AS INTEGER) */ /* postgresql: CAST(CAST(detail AS json) ->> 3 AS bigint) */ AS state,
+               /* sqlite: CAST(detail ->> '$[5]' AS INTEGER) */ /* postgresql: CAST(CAST(detail AS json) ->> 5 AS bigint) */ AS account
+          FROM course_parts WHERE detail LIKE '["leg",%') AS s
+ WHERE s.state IN (3, 4, 5, 7, 8, 9, 10) AND s.account IS NOT NULL;
+
 -- name: version_cascades
 SELECT id, cascade_id FROM versions;
 

@@ -11,6 +11,13 @@ SELECT h.version_id, h.step, h.skip, h.at, h.held_by, h.why, n.id
  WHERE v.cascade_id = :cascade_id
  ORDER BY h.version_id DESC, h.step;
 
+-- name: names_of_held_steps
+SELECT DISTINCT v.cascade_id, n.id
+  FROM step_holds h
+  JOIN versions v ON v.id = h.version_id
+  JOIN step_names n ON n.version_id = h.version_id AND n.step = h.step
+ ORDER BY v.cascade_id, n.id;
+
 -- name: put_step_hold
 -- What is paused already stays as it was.
 INSERT INTO step_holds (version_id, step, skip, at, held_by, why) VALUES (:version_id, :step, :skip, :now, :by, :why)

@@ -74,6 +74,7 @@ class CascadeView(View):
     uncounted: Annotated[
         int, Field(description="So many runs that have changed, or more, are not in these counts yet.")
     ]
+    paused_steps: Annotated[list[str], Field(description="Steps that are paused while the rest goes on.")]
 
     @classmethod
     def of(cls, told: Overview) -> CascadeView:
@@ -91,6 +92,7 @@ class CascadeView(View):
             under_way=told.under_way,
             changed_at=instant(told.changed_at),
             uncounted=told.uncounted,
+            paused_steps=list(told.paused_steps),
         )
 
 

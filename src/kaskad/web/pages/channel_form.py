@@ -29,7 +29,6 @@ from kaskad.web.pages.spoken import amount
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Writer = Annotated[Visitor, needs("accounts:write")]
-SIGNING_IN = frozenset({"login", "user", "password", "api_key"})  # none must be there; as a rule some are
 
 
 class Offered(Struct, frozen=True):
@@ -199,7 +198,7 @@ def _page(
 
 def _is_needed(field: Field) -> bool:
     """Say whether a field stands open: what must be said, and what most services want to know."""
-    return (field.setting.required and not field.setting.default) or field.setting.name in SIGNING_IN
+    return (field.setting.required and not field.setting.default) or field.setting.usual
 
 
 def _problems(look: Look, wrong: Invalid | None, labels: Mapping[str, str]) -> dict[str, str]:

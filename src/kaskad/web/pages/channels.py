@@ -17,6 +17,7 @@ from kaskad.actions.alarms import Alarm
 from kaskad.actions.office import Office
 from kaskad.actions.price_file import amount_text
 from kaskad.actions.prices import Listed
+from kaskad.actions.status import Status
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.terms import Channel
 from kaskad.domain.worded import wording
@@ -55,7 +56,7 @@ class Row(Struct, frozen=True):
 
     shown: Shown
     title: str  # of its provider
-    state: str  # up, probing, down, silent, held, paused, trouble
+    state: str  # up, unused, probing, down, silent, held, paused, trouble
     place: str  # first, backup, shares
     share: float  # of the contacts among those of its channel and priority
     price: str
@@ -69,9 +70,9 @@ def channels(office: InOffice, request: Request, seen: Reader) -> Response:
     """Show the accounts of every channel, in the order in which they are asked."""
     look = look_of(request, seen)
     shows = shown(office, request, look, "accounts")
-    sent = figures_of(request).status.get("", lambda: status.status(office)).by_account
+    stands = figures_of(request).status.get("", lambda: status.status(office))
     elsewhere = list(alarms.of_others(office))
-    rows = _rows(look, accounts.listing(office), sent, elsewhere)
+    rows = _rows(look, accounts.listing(office), stands, elsewhere)
     stopped = [each.detail for each in elsewhere if each.kind == "engine"]
     problem = office.engine.problem() or "".join(stopped)
     return render(request, look, "channels.html", seen=seen, shows=shows, rows=rows, engine=problem)
@@ -182,8 +183,8 @@ def _page(
 ) -> Response:  # fmt: skip
     look = look_of(request, seen)
     shows = shown(office, request, look, "accounts")
-    sent = figures_of(request).status.get("", lambda: status.status(office)).by_account
-    rows = _rows(look, accounts.listing(office), sent, list(alarms.of_others(office)))
+    stands = figures_of(request).status.get("", lambda: status.status(office))
+    rows = _rows(look, accounts.listing(office), stands, list(alarms.of_others(office)))
     row = next((each for each in rows if each.shown.account.name == name), None)
     if row is None:
         accounts.get(office, name)  # says that there is none
@@ -217,20 +218,16 @@ def _listed(office: Office, name: str) -> Listed | None:
         return None
 
 
-def _rows(
-    look: Look, shown: list[Shown], sent: Mapping[int, int], elsewhere: list[Alarm]
-) -> list[Row]:  # fmt: skip
+def _rows(look: Look, shown: list[Shown], stands: Status, elsewhere: list[Alarm]) -> list[Row]:
     """Return accounts as the list shows them; what other processes see of them counts too."""
     seen = _by_account(elsewhere)
-    return [
-        _row(look, each, shown, sent.get(each.account.id, 0), seen.get(each.account.name)) for each in shown
-    ]
+    return [_row(look, each, shown, stands, seen.get(each.account.name)) for each in shown]
 
 
-def states_of(shown: list[Shown], elsewhere: list[Alarm]) -> list[tuple[Shown, str]]:
+def states_of(shown: list[Shown], stands: Status, elsewhere: list[Alarm]) -> list[tuple[Shown, str]]:
     """Return accounts, each with how it does here and as other processes see it."""
     seen = _by_account(elsewhere)
-    return [(each, _state(each, seen.get(each.account.name))) for each in shown]
+    return [(each, _state(each, stands, seen.get(each.account.name))) for each in shown]
 
 
 def _by_account(elsewhere: list[Alarm]) -> dict[str, Alarm]:
@@ -238,7 +235,7 @@ def _by_account(elsewhere: list[Alarm]) -> dict[str, Alarm]:
 
 
 def _row(
-    look: Look, shown: Shown, everything: list[Shown], sent: int, elsewhere: Alarm | None
+    look: Look, shown: Shown, everything: list[Shown], stands: Status, elsewhere: Alarm | None
 ) -> Row:  # fmt: skip
     account = shown.account
     rivals = [each.account for each in everything
@@ -248,10 +245,10 @@ def _row(
     place = "backup" if account.priority > best else "shares" if len(equals) > 1 else "first"
     provider = PROVIDERS.get(account.provider)
     return Row(
-        shown, title_of(look, provider) if provider else account.provider, _state(shown, elsewhere),
+        shown, title_of(look, provider) if provider else account.provider, _state(shown, stands, elsewhere),
         place if len(rivals) > 1 and account.enabled else "",
         account.weight / max(1, sum(each.weight for each in equals)), _price(look, shown),
-        _limits(shown, provider), sent, _why(look, shown, elsewhere),
+        _limits(shown, provider), stands.by_account.get(account.id, 0), _why(look, shown, elsewhere),
     )  # fmt: skip
 
 
@@ -260,14 +257,16 @@ def title_of(look: Look, provider: Provider) -> str:
     return look._(provider.title) if provider.own else provider.title
 
 
-def _state(shown: Shown, elsewhere: Alarm | None) -> str:
+def _state(shown: Shown, stands: Status, elsewhere: Alarm | None) -> str:
     if not shown.account.enabled:
         return "paused"
     if shown.doing.breaker in ("open", "probing", "held"):
         return {"open": "down", "probing": "probing", "held": "held"}[shown.doing.breaker]
     if elsewhere is not None:
         return _STATES[elsewhere.kind]
-    return "silent" if shown.doing.silent else "trouble" if shown.doing.trouble else "up"
+    if shown.doing.silent or shown.doing.trouble:
+        return "silent" if shown.doing.silent else "trouble"
+    return "up" if shown.account.id in stands.carriers else "unused"  # of that nobody knows that it works
 
 
 def _why(look: Look, shown: Shown, elsewhere: Alarm | None) -> str:

@@ -69,7 +69,8 @@ def overview(office: InOffice, request: Request, seen: SignedIn) -> Response:
     rows, week = figures.cascades(office), figures.lately(office)
     midnight = _midnight(look, office.now())
     today = figures.today.get(str(midnight), lambda: reports.since(office, midnight))
-    lines = states_of(accounts.listing(office), list(of_others(office)))
+    stands = figures.status.get("", lambda: status.status(office))
+    lines = states_of(accounts.listing(office), stands, list(of_others(office)))
     return render(
         request, look, "overview.html", seen=seen, shows=shows,
         cards=[_card(row, week.get(row.slug) or Lately()) for row in rows if row.state != "stopped"][:SHOWN],
@@ -77,7 +78,7 @@ def overview(office: InOffice, request: Request, seen: SignedIn) -> Response:
         under_way=sum(row.under_way for row in rows), sent=sum(one.sent for one in today.values()),
         failed=sum(one.failed for one in today.values()), cost=_cost(today.values()), accounts=lines,
         bars=_bars(figures.hours.get("", lambda: reports.hours(office))),
-        status=figures.status.get("", lambda: status.status(office)),
+        status=stands,
         alarms=list(lines_of(look, figures.alarms.get("", lambda: alarms(office)))),
         todos=list(_todos(look, request, seen, office, rows)), may_write=seen.may(WRITE),
         there=request.app.state.page_paths,

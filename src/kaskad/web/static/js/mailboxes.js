@@ -13,7 +13,7 @@ draw("by-day", (told, narrow) => {
     legend: legend({ data: told.lines.map((each) => each.name), type: "scroll" }),
     grid: grid({ top: 44 }),
     xAxis: names(told.days, narrow, { axisLabel: { color: colour("--quiet"), fontSize: 12, hideOverlap: true } }),
-    yAxis: values("", (value) => percent(value, 2), { min: 0, max: Math.max(told.tooMany * 1.2, highest * 1.1) }),
+    yAxis: values("", (value) => percent(value, 2), { min: 0, axisLabel: { showMaxLabel: false }, max: Math.max(told.tooMany * 1.2, highest * 1.1) }),
     tooltip: tip(({ seriesName, dataIndex }) => {
       const one = told.lines.find((each) => each.name === seriesName)?.days[dataIndex];
       return one ? `${seriesName}, ${told.days[dataIndex]}\n${percent(share(one), 2)}: ${number(one[0])} ${told.words.of} ${number(one[1])}` : "";
