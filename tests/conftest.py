@@ -29,7 +29,8 @@ def pytest_configure() -> None:
     """Try properties with the same examples each time, but for `make explore`; let clients of servers here
     share the certificates, which none needs: reading them takes 40 ms. They wait longer than five seconds.
 
-    Nobody looks at a terminal: readline, which pytest loads, tells the workers that it has 80 columns.
+    Nobody looks at a terminal: readline, which pytest loads, tells the workers that it has 80 columns. What
+    is logged of a failure tells no values of locals, which takes longer than all else that a test does.
     """
     os.environ.pop("COLUMNS", None)
     hypothesis.settings.register_profile("ours", derandomize=not EXPLORING, deadline=None)
@@ -37,6 +38,9 @@ def pytest_configure() -> None:
     httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
     for part in ("connect", "read", "write", "pool"):
         setattr(DEFAULT_TIMEOUT_CONFIG, part, PATIENCE_S)
+    *others, _ = structlog.get_config()["processors"]
+    told = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*others, told])
 
 
 def pytest_collection() -> None:
