@@ -38,6 +38,8 @@ def _nobody_has_the_channel(api, capsys):
     assert "\n0 messages.\n" in capsys.readouterr().out
     told = api.post("/cascades/chat/simulate", asked)
     assert (told["people"], told["messages"], told["notes"]) == (1, 0, [])
+    told = api.post("/cascades/chat/optimize", asked)
+    assert told["notes"][0].startswith("No step can be sent to anybody") and "price" not in str(told["notes"])
     forecast._print(api.post("/cascades/chat/forecast", {"definition": CHAT, "typical": True}))
     assert "messages for ₸5,000" in capsys.readouterr().out
 

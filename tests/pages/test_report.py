@@ -77,6 +77,15 @@ def test_the_pages_are_accessible_and_fit(visit, opened):
     assert wrong == []
 
 
+def test_of_nobody_there_is_no_share(opened):
+    with opened.client("viewer") as client:
+        nobody, some = (client.get(f"/cascades/news?{when}").text for when in ("until=2000-01-01", ""))
+    plain = [" ".join(re.sub(r"<[^>]+>", " ", each).split()) for each in (nobody, some)]
+    assert "Reached 0 — of those who entered Messages for each — on the average" in plain[0]
+    assert "A message was delivered to 0 — —" in plain[0] and "0%" not in plain[0]
+    assert re.search(r"Reached [12] \d+% of those who entered Messages for each 1.0 on", plain[1])
+
+
 def test_the_way_of_a_marketer_by_keyboard(visit, opened):
     eyes = visit("marketer")
     page = eyes.goto("/cascades")

@@ -287,9 +287,10 @@ class _Making:
     def _notes(self, today: Choice, found: int | None) -> list[str]:
         """Return what is not known, and what stands in the way."""
         ground, notes = self._ground, list[str]()
+        sent = any(channel for group in ground.groups for channel in group.channels)
         if not ground.groups:
             notes.append(worded("There is nobody in this audience."))
-        elif not any(channel for group in ground.groups for channel in group.channels):
+        elif not sent:
             notes.append(
                 worded(
                     "No step can be sent to anybody of this audience: no account, no address, no consent, or "
@@ -300,7 +301,7 @@ class _Making:
             notes.append(worded("Nothing tells that anybody reacts to any step: nothing can be weighed yet."))
         elif found is None:
             notes.append(NO_ORDER)
-        if not ground.currency and ground.groups:
+        if not ground.currency and sent:  # else no price was asked for
             notes.append(worded("No account tells a price: messages are counted instead of money."))
         elif self._whole.unpriced:
             steps = ", ".join(self._whole.unpriced)
