@@ -162,9 +162,11 @@ def test_a_form_of_another_site_is_refused(ready, signed_in):
     for headers in ({"Origin": "https://evil.example.org"}, {"Sec-Fetch-Site": "cross-site"}):
         refused = post(signed_in, "/cascades/news/pause", headers=headers)
         assert refused.status_code == 403 and "another site" in refused.text
+        assert "That did not work" in refused.text and "gives roles" not in refused.text
     for token in ("", "0" * 32):
         refused = signed_in.post("/cascades/news/pause", data={"csrf": token})
         assert refused.status_code == 403 and "too old" in refused.text
+        assert "That did not work" in refused.text and "gives roles" not in refused.text, "it is the page"
 
 
 def test_the_overview_shows_what_runs(ready, signed_in):

@@ -36,6 +36,10 @@ PAGE = "page"
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
+class StrangeForm(Forbidden):
+    """A form is not of a page that is open now: no right is missing."""
+
+
 def begin(
     response: Response, office: Office, request: Request, *, name: str, user_id: int | None = None,
     key_id: int | None = None,
@@ -108,12 +112,12 @@ SignedIn = Annotated[Visitor, needs(SIGNED_IN)]
 
 
 def same_site(request: Request) -> None:
-    """Refuse a form that another site's page has sent; raises Forbidden."""
+    """Refuse a form that another site's page has sent; raises StrangeForm."""
     where = request.headers.get("sec-fetch-site", "")
     origin = request.headers.get("origin", "")
     strange = bool(origin) and urlsplit(origin).netloc != request.headers.get("host", "")
     if where not in ("", "same-origin", "none") or strange:
-        raise Forbidden(
+        raise StrangeForm(
             Look.of(request)._("The form was sent from another site. Open this page anew and try again.")
         )
 
@@ -124,7 +128,7 @@ async def _same_page(request: Request, token: str) -> None:
     if not given and "form" in request.headers.get("content-type", ""):
         given = str((await request.form()).get(FORM_TOKEN, ""))
     if not hmac.compare_digest(given.encode(), token.encode()):
-        raise Forbidden(Look.of(request)._("This page has become too old. Open it anew and try again."))
+        raise StrangeForm(Look.of(request)._("This page has become too old. Open it anew and try again."))
 
 
 def note(office: Office, seen: Visitor, action: str, what: str) -> None:
@@ -219,10 +223,11 @@ def failure(request: Request, error: Exception, seen: Visitor | None) -> Respons
     kinds = {NotFound: 404, Conflict: 409, Forbidden: 403, Invalid: 422, RequestValidationError: 404}
     others = 503 if isinstance(error, KaskadError) else 500
     status = next((code for kind, code in kinds.items() if isinstance(error, kind)), others)
-    titles = {404: look._("Not found"), 403: look._("Not open to you")}
-    title = titles.get(status) or look._("That did not work")
+    closed = status == 403 and not isinstance(error, StrangeForm)
+    title = look._("Not found") if status == 404 else look._("That did not work")
+    title = look._("Not open to you") if closed else title
     detail = _detail(look, error) if isinstance(error, KaskadError) else ""
-    if status == 403:
+    if closed:
         detail += " " + look._("An owner gives roles, under Settings and People.")
     if status == 500:
         detail = look._("A defect in Kaskad. The server's log has it: report what it shows.")
