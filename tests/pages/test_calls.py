@@ -79,16 +79,17 @@ def test_a_call_from_the_queue_to_its_end_by_keyboard(desk, site, visit):
     opened.resize("phone")
     opened.shoot("call-phone-ru-light")
     assert not opened.overflows()
-    page.get_by_label("Заметка").fill("Придёт в понедельник")
+    assert "поставлен в список на обзвон" in page.inner_text(".happened"), "nobody has sent it anywhere"
+    page.keyboard.press("n")
+    page.keyboard.type("Придёт в 3 в понедельник")
     page.keyboard.press("Escape")
-    page.locator("body").click(position={"x": 2, "y": 300})
     page.keyboard.press("3")  # wants a time first
     assert page.evaluate("document.activeElement.id") == "f-at"
-    page.locator("h1").click()
+    page.keyboard.press("Escape")
     page.keyboard.press("1")
     page.get_by_text("Записано: Дозвонились, согласие.").wait_for()
     (task,) = tasks_of(site, contact, "done")
-    assert task["disposition"] == "reached_agreed" and "Придёт в понедельник" in task["notes"]
+    assert task["disposition"] == "reached_agreed" and "Придёт в 3 в понедельник" in task["notes"]
     assert task["agent"] == "agent@example.org"
     until(lambda: site.api.get(f"/runs/{task['run']}")["outcome"] == "responded")
 

@@ -19,7 +19,7 @@ from kaskad.domain.cascade import Money
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import contact_text, read_task
 from kaskad.domain.money import format_money
-from kaskad.domain.terms import Disposition
+from kaskad.domain.terms import Channel, Disposition
 from kaskad.domain.worded import worded
 from kaskad.store.tasks import Task, TaskKey
 from kaskad.web.auth import InOffice
@@ -175,6 +175,8 @@ def _happened(look: Look, entry: Entry) -> Happened:
     text, said = entry.text, ""
     if entry.what == "message" and (state := str(entry.details.get("state", ""))) in MESSAGE_STATES:
         text = look.word("message", state)
+        if entry.channel == Channel.AGENT_CALL.value and state in ("submitted", "sent"):
+            text = look._("was put on the list of the call desk")
     elif entry.kind in HAPPENED:
         text = look.word("happened", entry.kind)
         said = str(entry.details.get("text") or "")
