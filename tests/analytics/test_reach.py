@@ -380,6 +380,7 @@ def check_recent(tx: Transaction, rows: list[dict[str, Any]]) -> None:
         one = lately(tx, since * HOUR, 99 * HOUR).get(7, Lately())
         assert one.sent == sum(r["state"].value in SENT for r in of)
         assert one.failed == sum(r["state"].value in failing for r in of)
+        assert one.refused == sum(r["state"].value in {*failing} - {*SENT} for r in of)
         reached = [r for r in of if LOOKED & set(r["facts"])
                    or (r["channel"] is Channel.SMS and r["state"].value == "delivered")]  # fmt: skip
         assert one.reached == len({r["contact"] for r in reached})

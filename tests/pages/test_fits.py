@@ -46,6 +46,12 @@ def test_the_ends_of_the_axis_of_hours_stand_at_its_ends_on_a_phone(visit, site)
     assert abs(now["x"] + now["width"] - drawn["x"] - drawn["width"]) < 2
 
 
+def test_the_share_of_failures_is_of_all_that_was_tried(site):
+    with site.client("viewer") as client:
+        told = client.get("/?lang=en").text
+    assert "failures: 1 (33%)" in told, "two have left, one was refused"
+
+
 def test_a_preview_of_which_nothing_is_said_is_of_the_first_step_and_somebody(site):
     with site.client("marketer") as client:
         for slug in ("draft", "wrong"):

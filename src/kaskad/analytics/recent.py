@@ -23,11 +23,13 @@ HOUR_MS = 3_600_000
 
 class Lately(Struct):
     """What one cascade did since an instant: runs whose person was reached by what left since then (a message
-    was seen, or an SMS delivered), messages that left us, those that failed, the cost of all."""
+    was seen, or an SMS delivered), messages that left us, those that failed, those that were refused and
+    never left, the cost of all."""
 
     reached: int = 0
     sent: int = 0
     failed: int = 0
+    refused: int = 0  # of those that failed
     cost: Amounts = field(default_factory=dict)
 
 
@@ -51,6 +53,7 @@ def lately(tx: Transaction, since: int, now: int) -> Mapping[int, Lately]:
             continue
         one = found.setdefault(cascades[version_id], Lately())
         one.sent, one.failed, one.reached = one.sent + sent, one.failed + failed, one.reached + reached
+        one.refused += failed * (leg.state not in LEFT)
         if currency := money.get(leg.account_id or 0, ""):
             one.cost[currency] = one.cost.get(currency, 0) + leg.cost * count
     told_in = exchange.lately(tx, money, since, now)
