@@ -69,6 +69,7 @@ def test_what_was_stopped_is_seen_looked_at_and_goes_on(visit, site, capsys):
         looked = visit("marketer", language="ru", theme=theme, width=width)
         page = looked.goto("/cascades/news/guard")
         assert "31 из 120" in page.inner_text("main")
+        assert page.get_by_label("Жалобы, %").input_value() == "0,1"
         looked.shoot(f"guard {width}")
         assert looked.axe() == [] and not looked.overflows()
         looked.goto("/settings/alarms")

@@ -76,6 +76,13 @@ def test_a_bill_is_brought_in_and_taken_over_and_the_money_follows(visit, site, 
         assert wrong.status_code == 422 and "no column says what a line costs" in wrong.text
         again = client.post("/bills", data=sent, files={"file": ("again.csv", file.read_bytes())})
         assert again.headers["location"].startswith(f"/bills/{bill['id']}"), "the same file is the same bill"
+        strange = b"id,amount\nnobody-1,1.5\nnobody-2,much\nnobody-3,2\n"
+        other = client.post("/bills?lang=en", data=sent, files={"file": ("other.csv", strange)}).headers[
+            "location"
+        ]
+        told = client.get(f"{other}?lang=en").text
+        assert "No line fits a message of" in told, "whose bill is it?"
+        assert re.findall(r'<tr><th scope="row">(\d)</th>', told) == ["2", "3", "4"], "as the file has them"
     said = "\n".join(report(site.api.get(f"/bills/{bill['id']}")))
     assert "billed, not known to us" in said and "1 message was corrected" in said
     said = "\n".join(lines_of(site.api.get("/cascades/news/money"), "news"))

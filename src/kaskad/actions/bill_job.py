@@ -305,7 +305,7 @@ class Job:
             return compare(tx, self._bill, self._account.channel, Report(
                 lines=self._seen.lines, total_micros=self._seen.micros, unknown=self._seen.unknown,
                 unknown_micros=self._seen.unknown_micros, unread=self._seen.unread, since=self._seen.since,
-                until=self._seen.until, unknowns=tuple(self._unknowns),
+                until=self._seen.until, unknowns=tuple(sorted(self._unknowns, key=lambda one: one.row)),
             ))  # fmt: skip
 
 

@@ -29,7 +29,7 @@ ROWS = 50
 LAST = 2**62
 STATES = {
     "running": (N_("under way"), "info"),
-    "done": (N_("read"), "good"),
+    "done": (N_("read in"), "good"),
     "failed": (N_("failed"), "bad"),
     "interrupted": (N_("interrupted"), "warn"),
 }
@@ -41,7 +41,7 @@ REASONS = {
 }
 MEANINGS = {
     "amount": N_("the amount"),
-    "id": N_("the provider's id of the message"),
+    "id": N_("the provider's id"),
     "reference": N_("our reference"),
     "phone": N_("the phone number"),
     "at": N_("the time"),

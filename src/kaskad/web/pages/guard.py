@@ -129,7 +129,7 @@ def _page(
     return render(
         request, look, "guard.html", 422 if problem else 200, seen=seen, cascade=whole, problem=problem,
         told=told, names=names, may_write=seen.may(WRITE), whole=WHOLE,
-        given=given or {figure: f"{bound / 100:g}" for figure, bound in bounds.items()},
+        given=given or {figure: _percent(look, bound) for figure, bound in bounds.items()},
         paused=_paused(office, slug), step_choices=[(each.id, each.id) for each in whole.steps],
         tried=version_canaries.listing(office, slug),
         canaries=[
@@ -157,6 +157,11 @@ def _showed(look: Look, why: str, names: Mapping[str, tuple[str, str]]) -> str:
     return ", ".join(
         f"{names[one[1]][0].lower()} {look.n(int(one[2]))} / {look.n(int(one[3]))}" for one in counts if one
     )
+
+
+def _percent(look: Look, bound: int) -> str:
+    """Return a share of 10 000 as people write it in percent, with a comma in Russian."""
+    return f"{bound / 100:g}".replace(".", "," if look.language == "ru" else ".")
 
 
 def _bound(text: str) -> int:
