@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ from kaskad.store.db import Transaction
 from kaskad.store.runs import RunKey
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+_AT = itemgetter(2)  # of a row of `events_of_contacts`
 _CLOSED = (Outcome.CONVERTED.code, Outcome.SUPERSEDED.code)
 _TOO_MUCH = 1e12  # whole units of a currency: an amount beyond is a mistake, and no column could hold any
 
@@ -71,8 +73,8 @@ def apply_events(
                 changes.marks.append((run.contact_id, run.id, Kind.GOAL.bit, value))
                 touched.add(place)
             if run.outcome is None and _moves_anchor(version, name, key, properties):
-                _move_anchor(tx, changes, run, a, known, properties)
-                touched.add((run.contact_id, run.id))
+                data[place] = key, _move_anchor(tx, changes, version, run, a, key, known, properties)
+                touched.add(place)
         requests += [
             Request(version, a.contact_id, a.at, key_of(version, properties), properties)
             for version in world.versions.triggered_by(name)
@@ -173,19 +175,23 @@ def _moves_anchor(version: Version, name: str, key: str, properties: dict[str, A
 
 
 def _move_anchor(
-    tx: Transaction,
-    changes: Changes,
-    run: Run,
-    arrival: Arrival,
-    known: dict[str, Any],
-    properties: dict[str, Any],
-) -> None:
-    """The trigger told again for a live run moves its anchor, or cancels it (`cancelled: true`)."""
+    tx: Transaction, changes: Changes, version: Version, run: Run, arrival: Arrival, key: str,
+    known: dict[str, Any], properties: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """Let the trigger told again move a live run's anchor, or cancel it (`cancelled: true`); return what is
+    known since. What is told late does not undo what came after it.
+    """
     if properties.get("cancelled") is True:
         changes.facts.append(
             (run.contact_id, run.id, -1, Kind.ANCHOR_CANCELLED.value, arrival.event, arrival.at, None)
         )
         changes.marks.append((run.contact_id, run.id, Kind.ANCHOR_CANCELLED.bit, None))
-        return
-    merged = msgspec.json.encode({**known, **properties}).decode()
-    tx.run("update_run_properties", contact_id=run.contact_id, run_id=run.id, properties=merged)
+        return known
+    merged = {**known, **properties}
+    since = tx.among("events_of_contacts", [run.contact_id], since=arrival.at + 1)
+    for _, name, _, later in sorted(since, key=_AT):
+        told = _decode(later)
+        if name == version.cascade.trigger.event and key_of(version, told) == key:
+            merged |= told
+    tx.run("update_run_properties", contact_id=run.contact_id, run_id=run.id, properties=_json(merged))
+    return merged
