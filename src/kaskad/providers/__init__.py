@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
+from difflib import get_close_matches
 from importlib import import_module
 
 from kaskad.domain.errors import NotFound, Unavailable
@@ -88,7 +89,9 @@ def provider(name: str) -> Provider:
     file has changed under a program that runs.
     """
     if name not in PROVIDERS:
-        raise NotFound(f"There is no provider {name!r}; there are: {', '.join(sorted(PROVIDERS))}")
+        near = get_close_matches(name, PROVIDERS, n=1)
+        meant = f"; did you mean {near[0]!r}? There are" if near else "; there are"
+        raise NotFound(f"There is no provider {name!r}{meant}: {', '.join(sorted(PROVIDERS))}")
     try:
         return PROVIDERS[name]
     except ImportError as error:

@@ -104,7 +104,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise Conflict(
-            f"Cannot listen on {host}:{port}: {error.strerror}. Stop who does, or choose another port: "
+            f"Cannot listen on {host}:{port}: {error.strerror}. Stop whoever does, or choose another port: "
             "by --listen or --port of the command, or the setting `listen`."
         ) from None
     return listener
