@@ -86,7 +86,8 @@ def propose(
         problems.append(
             worded(
                 "%(source)s: no column names or reaches a person: there must be id, email, "
-                "phone, or a chat id (%(there)s are there): say which, as in --map 'COLUMN=phone'",
+                "phone, or a chat id (%(there)s are there): call one so, or let `kaskad import` know by "
+                "--map 'COLUMN=phone'",
                 source=source,
                 there=there,
             )
@@ -169,7 +170,7 @@ def _clashes(header: Sequence[str], meanings: Sequence[str], source: str) -> lis
             problems.append(
                 worded(
                     "%(source)s: columns %(known)s are both %(meaning)s: rename one of them, or "
-                    "leave one out with --map '%(both)s=skip'",
+                    "leave one out by `kaskad import --map '%(both)s=skip'`",
                     source=source,
                     known=" and ".join(both),
                     meaning=meaning,
