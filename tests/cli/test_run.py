@@ -69,6 +69,26 @@ def test_a_price_in_another_currency_than_the_budget_is_refused_before_anything_
     assert "There is no contact '1'" in capsys.readouterr().err
 
 
+def test_an_account_without_a_price_is_named_since_no_budget_holds_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "notice.yaml").write_text(CASCADE.replace("[telegram, whatsapp]", "email, subject: More"))
+    assert "prices mail has no price: what goes by it counts as free people" in said(capsys, code=0)
+    (folder / "notice.yaml").write_text(
+        CASCADE.replace("[telegram, whatsapp]", "email, subject: More").replace(
+            "steps:", "budget: {total: 1 KZT}\nsteps:"
+        )
+    )
+    assert "counts as free, also against the budget" in said(capsys, "--db", "other.db", code=0)
+    (folder / "accounts.yaml").write_text(ACCOUNTS.replace("}}", "}, price: 0 KZT}"))
+    assert "has no price" not in said(capsys, "--db", "priced.db", code=0)
+
+
+def test_a_provider_that_is_misspelt_is_guessed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "accounts.yaml").write_text(ACCOUNTS.replace("smtp", "smtpp"))
+    assert "There is no provider 'smtpp'; did you mean 'smtp'? There are: amazon_ses" in said(capsys, code=1)
+
+
 def test_without_consent_advertising_is_skipped_and_the_report_says_so(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,7 +132,8 @@ def test_what_is_wrong_is_said_in_words(folder: Path, capsys: pytest.CaptureFixt
     (folder / "people.csv").write_text("id,email\n,\n,nonsense\n")
     assert "people.csv: nobody in the file kaskad: people.csv, row 3: " in said(capsys, code=1)
     (folder / "people.csv").write_text("city\nAktau\n")
-    assert "people.csv: no column names or reaches a person" in said(capsys, code=1)
+    told = said(capsys, code=1)
+    assert "people.csv: no column names or reaches a person" in told and "`kaskad import`" in told
     (folder / "notice.yaml").write_text("cascade: 1\n")
     assert "notice.yaml:" in said(capsys, code=1)
     assert not (folder / "kaskad.db").exists()

@@ -190,6 +190,17 @@ def _use_accounts(
         f"{account.channel} by {account.name}" for account in usable if account.channel in wanted
     )
     screen.say(f"accounts    {names} ({path or service.db.name})")
+    unpriced = {account.name: None for account in usable if account.channel in wanted and not account.prices}
+    if unpriced:
+        screen.say(_unpriced_line(list(unpriced), cascade))
+
+
+def _unpriced_line(names: Sequence[str], cascade: Cascade) -> str:
+    """Tell whose messages will seem to cost nothing."""
+    have = "have no price" if len(names) > 1 else "has no price"
+    budget = cascade.budget.total or cascade.budget.per_contact
+    counts = "counts as free, also against the budget" if budget else "counts as free"
+    return f"prices      {', '.join(names)} {have}: what goes by it {counts}"
 
 
 def _read_people(data: bytes, name: str, country: str, told_at: int) -> People:
