@@ -71,6 +71,8 @@ class Housekeeping:
     def _expire_receipts(self, tx: Transaction, world: World, now: int) -> bool:
         """Call messages unknown whose provider should have told of them within the receipt TTL (E5).
 
+        It should have answered in any case, also where the run had gone on before the answer was lost.
+
         Return whether all contacts have been looked at; a piece at a time, so that no timer waits for it.
         """
         last = tx.one("last_messaged_contact")
@@ -80,8 +82,8 @@ class Housekeeping:
         until = self._after + _CONTACTS
         rows = tx.all("silent_messages", after=self._after, until=until, before=now - min(ttl_ms.values()))
         facts, folded = [], []
-        for contact_id, run_id, step, channel, sent_at, account_id in rows:
-            if now - sent_at >= ttl_ms[channel] and _is_told(world, account_id):
+        for contact_id, run_id, step, channel, sent_at, account_id, unanswered in rows:
+            if now - sent_at >= ttl_ms[channel] and (unanswered or _is_told(world, account_id)):
                 key = (contact_id, run_id, step)
                 facts.append((*key, Kind.UNKNOWN.value, "receipt ttl", now, None))
                 folded.append((*key, Kind.UNKNOWN.bit, MessageState.UNKNOWN.code, None, None))

@@ -353,7 +353,8 @@ SELECT m.contact_id, m.run_id, m.step FROM addresses a JOIN messages m ON m.cont
 -- name: silent_messages
 -- Handed over or sent, and nothing heard since: their receipt TTL may have run out (E5). Some contacts at a
 -- time: nobody should wait while all messages are looked through.
-SELECT contact_id, run_id, step, channel, coalesce(sent_at, submitted_at), account_id FROM messages
+SELECT contact_id, run_id, step, channel, coalesce(sent_at, submitted_at), account_id,
+       CASE WHEN sent_at IS NULL THEN 1 ELSE 0 END AS unanswered FROM messages
  WHERE contact_id > :after AND contact_id <= :until AND state IN (2, 3)
    AND coalesce(sent_at, submitted_at) < :before;
 
