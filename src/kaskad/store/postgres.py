@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import queue
-from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import cache
-from struct import Struct, pack, unpack_from
-from sys import byteorder
 from typing import Any, Final, TypeAlias
 
 import psycopg
 from psycopg import errors
-from psycopg.abc import Buffer
-from psycopg.adapt import Dumper
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import Format
-from psycopg.types.numeric import NumericBinaryLoader
 
 from kaskad.domain.errors import (
     Conflict,
@@ -32,6 +25,8 @@ from kaskad.domain.errors import (
 from kaskad.store.db import Row
 from kaskad.store.shelf import Shelf
 from kaskad.store.statements import Dialect, Statement, statements
+from kaskad.store.wire import ARRAYS, adapt, bigints
+from kaskad.store.wire import texts as as_texts
 
 POOL: Final = 8  # connections for writing, and as many for reading
 # Where the address names no other: how long a connection may take to begin, and after how long without a sign
@@ -51,128 +46,7 @@ BY_KEYS: Final = (
     b" SET max_parallel_workers_per_gather = 0"
 )
 
-# How a numeric begins: how many digits of base 10 000, the first one's power, the sign's word, the scale.
-_NUMERIC: Final = Struct("!HhHH")
-_SIGNS: Final = {0x0000: 1, 0x4000: -1}  # all other words are no number
-
 _Pool: TypeAlias = "queue.LifoQueue[psycopg.Connection[Row] | None]"
-
-
-class _Array:
-    """A parameter already in PostgreSQL's binary form."""
-
-    __slots__ = ("data",)
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-
-class _Bigints(_Array):
-    __slots__ = ()
-
-
-class _Integers(_Array):
-    __slots__ = ()
-
-
-class _ArrayDumper(Dumper):
-    format = Format.BINARY
-
-    def dump(self, obj: _Array) -> Buffer:
-        return obj.data
-
-
-class _BigintsDumper(_ArrayDumper):
-    oid = 1016
-
-
-class _IntegersDumper(_ArrayDumper):
-    oid = 1007
-
-
-class _BigintDumper(Dumper):
-    format = Format.BINARY
-    oid = 20
-
-    def dump(self, obj: int) -> Buffer:
-        return pack("!q", obj)
-
-
-class _NumberLoader(NumericBinaryLoader):
-    """Whole numbers as int, others as float, as SQLite gives them."""
-
-    def load(self, data: Buffer) -> Any:
-        digits, weight, sign, _ = _NUMERIC.unpack_from(data)
-        if sign in _SIGNS and digits <= weight + 1:  # nothing behind the point: read in a fifth of the time
-            whole = 0
-            for digit in unpack_from(f"!{digits}H", data, _NUMERIC.size):
-                whole = whole * 10_000 + digit
-            return int(whole * 10_000 ** (weight + 1 - digits) * _SIGNS[sign])
-        number = super().load(data)
-        return int(number) if number == number.to_integral_value() else float(number)
-
-
-def _packed(values: array[int], oid: int) -> bytes:
-    """Return numbers as a binary array: twice as fast to make and to read as its text.
-
-    An element is its length in 4 bytes and its value, so the bytes are laid out column by column.
-    """
-    if byteorder == "little":
-        values.byteswap()
-    plain, count, size = values.tobytes(), len(values), values.itemsize
-    width = size + 4
-    data = bytearray(width * count)
-    data[3::width] = bytes((size,)) * count
-    for place in range(size):
-        data[4 + place :: width] = plain[place::size]
-    return pack("!iiIii", 1, 0, oid, count, 1) + data
-
-
-def _bigints(values: Sequence[int | None]) -> _Array | str:
-    try:
-        return _Bigints(_packed(array("q", values), 20))  # type: ignore[arg-type]
-    except TypeError:  # there is a None, which this form has no room for
-        return _numbers(values)
-
-
-def _integers(values: Sequence[int | None]) -> _Array | str:
-    try:
-        return _Integers(_packed(array("i", values), 23))  # type: ignore[arg-type]
-    except TypeError:
-        return _numbers(values)
-
-
-def _numbers(values: Sequence[int | None]) -> str:
-    return "{" + ",".join(["NULL" if value is None else str(int(value)) for value in values]) + "}"
-
-
-def _texts(values: Sequence[str | None]) -> str:
-    """Return the array as text, which psycopg hands over faster than a list."""
-    return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"
-
-
-def _quoted(text: str) -> str:
-    if "\\" in text or '"' in text:
-        text = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"'
-
-
-def _byteas(values: Sequence[bytes | None]) -> str:
-    return "{" + ",".join(["NULL" if value is None else f'"\\\\x{value.hex()}"' for value in values]) + "}"
-
-
-def _floats(values: Sequence[float | None]) -> str:
-    return "{" + ",".join(["NULL" if value is None else repr(float(value)) for value in values]) + "}"
-
-
-_ARRAYS: Final[dict[str, Callable[[Any], _Array | str]]] = {
-    "bigint": _bigints,
-    "integer": _integers,
-    "int": _integers,
-    "text": _texts,
-    "bytea": _byteas,
-    "float8": _floats,
-}
 
 
 class PostgresTransaction:
@@ -242,7 +116,7 @@ class PostgresTransaction:
 
     def among(self, name: str, ids: Sequence[int], /, **params: Any) -> list[Row]:
         if len(ids) > 1:
-            return self.all(name, ids=_bigints(ids), **params)
+            return self.all(name, ids=bigints(ids), **params)
         if not ids:
             return []
         params["ids"] = ids[0]
@@ -250,7 +124,7 @@ class PostgresTransaction:
         return self._rows(self._send(for_one(statement.text), params), statement)
 
     def among_texts(self, name: str, texts: Sequence[str], /) -> list[Row]:
-        return self.all(name, texts=_texts(texts)) if texts else []
+        return self.all(name, texts=as_texts(texts)) if texts else []
 
     def script(self, text: str, /) -> None:
         self.settle()
@@ -320,7 +194,7 @@ class PostgresTransaction:
         statement = self._known[name]
         columns = zip(*rows, strict=True)
         params = {
-            f"c{number}": _ARRAYS[kind](column)
+            f"c{number}": ARRAYS[kind](column)
             for number, (kind, column) in enumerate(zip(statement.columns, columns, strict=True), 1)
         }
         return self._send(statement.text.encode(), params)
@@ -455,12 +329,7 @@ class PostgresDatabase:
     def _connect(self) -> psycopg.Connection[Row]:
         connection = psycopg.connect(self._url, autocommit=True, **self._asked)
         connection.prepared_max = 1_000  # all our statements
-        adapters = connection.adapters
-        for kind in (int, bool):  # one type for all numbers, so that a statement is prepared once
-            adapters.register_dumper(kind, _BigintDumper)
-        adapters.register_dumper(_Bigints, _BigintsDumper)
-        adapters.register_dumper(_Integers, _IntegersDumper)
-        adapters.register_loader("numeric", _NumberLoader)  # SUM of bigint: SQLite gives an integer too
+        adapt(connection.adapters)
         return connection
 
     @contextmanager
