@@ -8,8 +8,9 @@ from structlog.testing import capture_logs
 
 from kaskad.domain.errors import Conflict, Full, GivenUp, Unavailable, Unfit
 from kaskad.domain.terms import Channel, Kind, Reason
-from kaskad.engine import changes, containment, counting, hits, inbox, move, results, tick, versions
+from kaskad.engine import changes, containment, counting, hits, inbox, results, tick, versions
 from kaskad.engine.arrival import Arrival
+from kaskad.engine.defects import DEFECT_MS
 from kaskad.engine.engine import Engine
 from kaskad.engine.receive import Delivery
 from kaskad.engine.work import Part
@@ -270,7 +271,7 @@ def test_a_run_that_no_tick_can_move_is_put_off_and_all_others_go_on(either, mon
     fail_at(monkeypatch, where, stage, ann)
     stage.passes("1d")
     assert all(stage.sent(who) == ["letter", "sms"] for who in others) and stage.sent(ann) == ["letter"]
-    assert stage.run(ann).wake_at == stage.clock.now() + move.DEFECT_MS
+    assert stage.run(ann).wake_at == stage.clock.now() + DEFECT_MS
     (one,) = resting(stage)
     assert (one.contact_id, one.run_id, one.what) == (ann, stage.run(ann).id, "run")
     assert one.until_at == stage.run(ann).wake_at and one.defect.startswith(

@@ -7,6 +7,7 @@ import pytest
 from kaskad.domain.errors import Unavailable
 from kaskad.domain.terms import Kind
 from kaskad.engine import catalog, enrol, move, receive
+from kaskad.engine.defects import DEFECT_MS
 from kaskad.store import cascades, set_aside
 from support.plain import LETTER
 from support.stage import VAULT, Stage
@@ -180,7 +181,7 @@ def test_a_run_that_cannot_be_decided_about_keeps_the_guard_of_its_message(eithe
     with monkeypatch.context() as failing:
         failing.setattr(move, "settle", lambda *_: 1 / 0)
         stage.receipt(ann, Kind.CLICKED)
-    assert stage.run(ann).wake_at == guard_at < stage.clock.now() + move.DEFECT_MS
+    assert stage.run(ann).wake_at == guard_at < stage.clock.now() + DEFECT_MS
     stage.passes("2m")
     assert stage.outcome(ann) == "responded", "not after an hour"
 

@@ -6,6 +6,7 @@ from structlog.testing import capture_logs
 
 from kaskad.domain.errors import Conflict
 from kaskad.engine import move, versions
+from kaskad.engine.defects import DEFECT_MS
 from kaskad.engine.handover import Page
 from support.plain import LETTER
 from support.stage import Stage, accepted
@@ -36,7 +37,7 @@ def test_a_defect_sets_one_run_aside_for_an_hour_and_stops_nobody_else(either, m
         stage.deliver(events=[stage.told(ann, "joined"), stage.told(bob, "joined")])
     assert stage.sent(bob) == ["letter"] and stage.sent(ann) == []
     run = stage.run(ann)
-    assert run.wake_at == stage.clock.now() + move.DEFECT_MS
+    assert run.wake_at == stage.clock.now() + DEFECT_MS
     why = [
         msgspec.json.decode(row[2]) for row in stage.rows("decisions_of_run", contact_id=ann, run_id=run.id)
     ]
@@ -66,7 +67,7 @@ def test_a_queued_message_that_cannot_be_written_does_not_come_up_again_and_agai
     stage.engine.take_results([accepted(stage.parcels[0], stage.clock.now())])
     stage.works()
     stage.works()
-    assert stage.run(ann).wake_at == stage.engine.next_at == stage.clock.now() + move.DEFECT_MS
+    assert stage.run(ann).wake_at == stage.engine.next_at == stage.clock.now() + DEFECT_MS
     assert stage.run(ann).seq == 2
     monkeypatch.undo()
     stage.passes("1h")

@@ -18,10 +18,9 @@ from kaskad.domain.event import EventIn
 from kaskad.domain.ids import contact_text, run_text
 from kaskad.engine import defects
 from kaskad.engine.counting import Counting
-from kaskad.engine.defects import by_halves, is_defect
+from kaskad.engine.defects import DEFECT_MS, by_halves, is_defect
 from kaskad.engine.enrol import Request, enrol
 from kaskad.engine.hits import unjudged
-from kaskad.engine.move import DEFECT_MS
 from kaskad.engine.parcel import Result
 from kaskad.engine.receive import Delivery
 from kaskad.engine.tick import Only, entering

@@ -8,8 +8,11 @@ from traceback import extract_tb
 from typing import TypeVar
 
 from kaskad.domain.errors import Conflict, Corrupted, Full, GivenUp, Locked, Unavailable, Unfit
+from kaskad.domain.policy import HOUR
 
 T = TypeVar("T")
+
+DEFECT_MS = HOUR  # until what a defect has stopped is looked at again
 
 
 def is_defect(error: BaseException) -> bool:

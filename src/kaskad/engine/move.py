@@ -7,20 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
-from traceback import extract_tb
 from typing import Any
 
 from msgspec import Struct
 
 from kaskad.domain import entering, timing
 from kaskad.domain.clocks import patience_ms, valid_for_ms
-from kaskad.domain.decide import Enter, enter, held_there, passes, settle
-from kaskad.domain.errors import Conflict, StoreError
-from kaskad.domain.ids import run_text
-from kaskad.domain.policy import HOUR, MINUTE
-from kaskad.domain.run import NO_ANSWERS, NOTHING, Answers, Decision, Passage, Passages, Run, Send
-from kaskad.domain.terms import Kind, MessageState, Phase, RunState
+from kaskad.domain.decide import Enter, enter, held_there, settle
+from kaskad.domain.policy import MINUTE
+from kaskad.domain.run import NO_ANSWERS, NOTHING, Answers, Decision, Passages, Run, Send
+from kaskad.domain.terms import MessageState, Phase, RunState
 from kaskad.domain.version import Version
 from kaskad.engine import backlog, tasks, unread
 from kaskad.engine.alike import Alike
@@ -28,8 +24,8 @@ from kaskad.engine.changes import Changes
 from kaskad.engine.handover import Refusal, Writer, allocate
 from kaskad.engine.inbox import News
 from kaskad.engine.look import Desk, look
+from kaskad.engine.noting import Notes
 from kaskad.engine.parcel import Parcel
-from kaskad.engine.results import ask_for
 from kaskad.engine.sums import Sums
 from kaskad.engine.work import Handed
 from kaskad.engine.world import World
@@ -41,12 +37,10 @@ from kaskad.store.runs import RunKey
 
 log = get_logger(__name__)
 
-DEFECT_MS = HOUR  # until a run is looked at again that a defect has stopped
 _TURN_MS = MINUTE  # until a message has its turn again whose person something set aside is about
 
 _QUEUED, _SUBMITTED = MessageState.QUEUED.code, MessageState.SUBMITTED.code
 _ACTIVE = RunState.ACTIVE.code
-_CREATED, _CANCELLED = MessageState.CREATED.code, MessageState.CANCELLED.code
 _QUEUED_PHASE, _SUBMITTED_PHASE = Phase.QUEUED, Phase.SUBMITTED
 
 
@@ -197,6 +191,7 @@ class _Mover:
         self._tx, self._world, self._now = tx, world, now
         work = world.work
         self.changes = Changes(work.known_inputs, world.outbox, world.money.spending, work.noted, sums)
+        self._notes = Notes(tx, world, self.changes, now)
         self.desk = Desk(tx, world, now)
         self.writer = Writer(world, tx, now, self.changes.short_links, self.changes.sums, runs)
         self._sending: list[_Sending] = []
@@ -215,15 +210,15 @@ class _Mover:
                 settled = settle(version, run, passages[key], marks.get(key, NOTHING), now)
                 if isinstance(settled, Decision):
                     if settled.phase != _QUEUED_PHASE or settled.outcome is not None or key not in ready:
-                        self._apply(version, run, settled, passages[key], None)
+                        self._notes.apply(version, run, settled, passages[key], None)
                         continue
                     settled = Enter(run.step, run.due_at, "handed over")
                 elif settled.step is None:  # nothing is asked about the contact of a run that ends
                     ended = enter(version, run, passages[key], settled, NO_ANSWERS, now)
-                    self._apply(version, run, ended, passages[key], None)
+                    self._notes.apply(version, run, ended, passages[key], None)
                     continue
             except Exception as error:
-                self._set_aside(run, passages[key], error)
+                self._notes.set_aside(run, passages[key], error)
                 continue
             entering_runs.append((version, run, passages[key], settled))
         if entering_runs:
@@ -246,14 +241,14 @@ class _Mover:
                     desk.note_touch(version, run, decision.send)  # for the caps of the contact's other runs
                 self._keep(version, run, passed, answers, decision)
             except Exception as error:
-                self._set_aside(run, passed, error)
+                self._notes.set_aside(run, passed, error)
             self.changes.flush_some(self._tx)
 
     def _keep(
         self, version: Version, run: Run, passages: Passages, answers: Answers, decision: Decision
     ) -> None:
         if decision.send is None:
-            self._apply(version, run, decision, passages, answers)
+            self._notes.apply(version, run, decision, passages, answers)
         else:
             self._sending.append(_Sending(version, run, passages, answers, decision, decision.send))
 
@@ -292,7 +287,7 @@ class _Mover:
                     else:
                         self._queue(item)
                 except Exception as error:
-                    self._set_aside(item.run, item.passages, error)
+                    self._notes.set_aside(item.run, item.passages, error)
                 if index in chosen and not gone:
                     self._world.traffic.limits[item.send.account_id].give_back(1)
                 self.changes.flush_some(self._tx)
@@ -372,7 +367,7 @@ class _Mover:
             _ACTIVE, Phase.ENTER, step, opens_at, due_at or opens_at, decision.reason, skips=decision.skips,
             withdraw=step if queued else decision.withdraw, detail=detail,
         )  # fmt: skip
-        self._apply(item.version, run, waits, item.passages, item.answers)
+        self._notes.apply(item.version, run, waits, item.passages, item.answers)
 
     def _held_until(self, item: _Sending) -> int:
         """Return until when reactions hold back what might have gone now, but has to wait; 0: they do not."""
@@ -392,33 +387,6 @@ class _Mover:
         self._row(item, _QUEUED, now if asked_at is None else 0, at, price)
         self._note(item, _QUEUED_PHASE, wake_at)
         self.changes.decision(run, item.decision, item.answers, now, _QUEUED_PHASE)
-
-    def _set_aside(self, run: Run, passages: Passages, error: Exception) -> None:
-        """Look at a run again later whose data we cannot cope with: a defect of ours stops nobody else.
-
-        What failed is told by its class and place only: a text may hold what is known of a person.
-        """
-        if isinstance(error, (StoreError, Conflict)):
-            raise error
-        place = extract_tb(error.__traceback__)[-1]
-        defect = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
-        log.error("run set aside: a defect", run=run_text(run.contact_id, run.id), error=defect)
-        changes, wake_at = self.changes, self._now + DEFECT_MS
-        if run.phase == _SUBMITTED_PHASE and run.wake_at is not None and run.wake_at > self._now:
-            wake_at = run.wake_at  # its guard, which asks sooner what became of the message
-        set_aside.rest(self._tx, (run.contact_id, run.id), wake_at, defect)
-        changes.drop(run)
-        decision = Decision(
-            run.state, run.phase, run.step, wake_at, run.due_at, "defect", run.branch, run.outcome,
-            run.outcome_step, bool(run.late), detail=type(error).__name__,
-        )  # fmt: skip
-        changes.run(run, decision, self._now)
-        changes.decision(run, decision, None, self._now)
-        current = passages.get(run.step)
-        if current is not None and current.state == _QUEUED:  # else its turn would come at once, and again
-            key = (run.contact_id, run.id, run.step)
-            changes.requeued.append((*key, wake_at, current.account_id, 0))
-            self._world.traffic.has_queued(current.account_id, wake_at)
 
     def _row(
         self, item: _Sending, state: int, not_before: int | None, at: int | None, price: int,
@@ -440,59 +408,6 @@ class _Mover:
         if decision.skips:
             self.changes.skips(run, decision)
         if decision.withdraw is not None:
-            before = item.passages[decision.withdraw]
-            if before.state == _CREATED and before.sent_at is not None:
-                self._given_up(run, before)
-            else:
-                self.changes.withdrawn.append((run.contact_id, run.id, decision.withdraw, _CANCELLED))
+            self._notes.withdraw(run, decision, item.passages[decision.withdraw])
         if item.version.calls_people:
             tasks.leave(self.changes, item.version, run, decision, item.passages, self._now)
-
-    def _withdraw(self, run: Run, decision: Decision, passage: Passage) -> None:
-        """Take a queued message back; one that may have left before can only be called unknown (E6)."""
-        if passage.mask & Kind.IN_DOUBT.bit:
-            self._doubt(run, passage)
-            return
-        if passage.state == _CREATED and passage.sent_at is not None:
-            self._given_up(run, passage)
-            return
-        gone = _CANCELLED if passes(decision, passage.step) else _CREATED
-        self.changes.withdrawn.append((run.contact_id, run.id, passage.step, gone))
-
-    def _given_up(self, run: Run, passage: Passage) -> None:
-        """Note that a message which has failed will not be tried again after all."""
-        key = (run.contact_id, run.id, passage.step)
-        self.changes.folded.append((*key, Kind.FAILED.bit, MessageState.FAILED.code, None, None))
-
-    def _doubt(self, run: Run, passage: Passage) -> None:
-        key = (run.contact_id, run.id, passage.step)
-        self._world.work.handed.pop(key, None)  # an answer that still comes moves the run the long way
-        ask_for(
-            self._world, self.changes, key, passage.account_id, passage.submitted_at or self._now, self._now
-        )
-        self.changes.facts.append((*key, Kind.UNKNOWN.value, "guard", self._now, None))
-        self.changes.folded.append((*key, Kind.UNKNOWN.bit, MessageState.UNKNOWN.code, None, None))
-
-    def _apply(
-        self, version: Version, run: Run, decision: Decision, passages: Passages, answers: Answers | None
-    ) -> None:
-        """Note a decision's rows."""
-        changes, now = self.changes, self._now
-        changes.run(run, decision, now)
-        if version.calls_people:
-            tasks.leave(changes, version, run, decision, passages, now)
-        if decision.skips:
-            changes.skips(run, decision)
-        if decision.withdraw is not None:
-            self._withdraw(run, decision, passages[decision.withdraw])
-        if decision.doubt is not None:
-            self._doubt(run, passages[decision.doubt])
-        if decision.repeat is not None:
-            key, account_id = (run.contact_id, run.id, decision.repeat), passages[decision.repeat].account_id
-            changes.folded.append((*key, Kind.IN_DOUBT.bit, _QUEUED, None, None))
-            changes.requeued.append((*key, now, account_id, 0))
-            self._world.traffic.has_queued(account_id, now)
-        if decision.retry is not None:
-            changes.reopen(run, passages[decision.retry], now)
-        if answers is not None or decision.outcome is not None or decision.doubt is not None:
-            changes.decision(run, decision, answers, now)
