@@ -166,4 +166,7 @@ def test_a_text_is_approved_by_who_has_not_written_it(site):
         told["do"] = "take_back"
         assert client.post("/templates/of/offer/approve", data=told).status_code == 303
         assert "waits for an approval" in client.get(at).text
+    with site.client("marketer") as client:  # the button to activate cannot be pressed: it says why
+        plan = client.get("/cascades/draft/edit?panel=plan&lang=en").text
+    assert "2 texts wait for an approval" in plan and "kaskad approval give draft" in plan
     site.api.put("/policy", {"approval": "none"})
