@@ -61,6 +61,13 @@ def test_what_is_worded_stands_where_its_russian_is_looked_for():
     assert [name for name in sorted(said) if not any(name.startswith(each) for each in looked_in)] == []
 
 
+def test_what_a_mail_server_answered_is_told_in_russian():
+    from kaskad.web.pages.look import Look
+
+    look = Look("ru", "/", zone="UTC")
+    assert look.coded("the mail server answered 450") == "почтовый сервер ответил 450"
+
+
 def test_plurals_and_times_are_russian():
     from kaskad.web.pages.i18n import words
     from kaskad.web.pages.look import Look
