@@ -103,6 +103,20 @@ def test_with_an_idempotency_key_the_same_message_is_repeated_under_it(either, o
     assert stage.states(ann) == {"sms": "sent"} and [p.attempt for p in stage.parcels] == [1, 2]
 
 
+@pytest.mark.parametrize("reports", [1, 2])
+def test_what_is_reported_as_failed_before_its_answer_comes_is_tried_again_once_it_has_come(either, reports):
+    stage = Stage(either)
+    stage.answer = lambda parcel: None
+    ann = begun(stage, TEXT.replace("wait: 2h}", "wait: 2h, on_fail: retry}", 1))
+    for _ in range(reports):
+        stage.receipt(ann, Kind.EXPIRED)
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
+    stage.engine.take_results([accepted(stage.parcels[0], stage.clock.now())])
+    stage.works()
+    stage.passes("2m")
+    assert stage.sent(ann) == ["sms", "sms"] and stage.states(ann) == {"sms": "sent"}
+
+
 @pytest.mark.parametrize("on_fail", ["next", "retry"])
 def test_a_message_in_doubt_across_an_upgrade_is_repeated_under_the_key_that_it_had(db, on_fail):
     """A first key was always made of contact, run and step, whatever was to follow from a failure."""

@@ -227,7 +227,7 @@ def _failed(version: Version, run: Run, passage: Passage, now: int) -> Decision 
         return Enter(step.next, now, "failed")
     answered = passage.sent_at is not None or passage.mask & Kind.REJECTED.bit
     if not answered and run.wake_at is not None and now < run.wake_at:
-        return _keep(run, run.wake_at, "failed, not answered yet")
+        return replace(_keep(run, run.wake_at, "failed, not answered yet"), heard=True)
     if not answered:
         return Enter(step.next, now, "failed")
     return _live(_ENTER, run.step, again_at, again_at, "tried again", retry=run.step)

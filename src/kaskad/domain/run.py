@@ -182,6 +182,7 @@ class Decision(Struct, frozen=True, gc=False):
         None  # the step whose message has failed and is tried again, as if it had not been sent
     )
     detail: str = ""
+    heard: bool = False  # of the message before its answer: that is then not all that has happened
 
 
 @lru_cache(maxsize=4096)

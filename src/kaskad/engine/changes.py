@@ -229,8 +229,11 @@ class Changes:
             rows[:] = [row for row in rows if row[:2] != key]
 
     def run(self, run: Run, decision: Decision, now: int) -> None:
-        """Note the run's next state, unless nothing about it changes."""
-        if decision.wake_at == run.wake_at and _same(run, decision):
+        """Note the run's next state, unless nothing about it changes.
+
+        With something `heard` its `seq` changes: the answer does not begin its clock without a look at it.
+        """
+        if decision.wake_at == run.wake_at and _same(run, decision) and not decision.heard:
             return
         finished_at = run.finished_at
         if decision.state == _FINISHED:
