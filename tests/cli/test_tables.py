@@ -185,13 +185,14 @@ def test_a_backtest_keeps_its_columns_and_its_pictures_at_80(monkeypatch, capsys
             "between": {"low": 207_827, "high": 417_624}}  # fmt: skip
     told = {"cascade": "sale", "audience": "list all", "started_at": "2026-11-28T15:33:00", "over": True,
             "under_way": 0, "version": None, "versions": [], "figures": [cost],
-            "uncounted": ["budgets", "dates"]}  # fmt: skip
+            "uncounted": ["budgets", "dates"], "again": True}  # fmt: skip
     monkeypatch.setenv("COLUMNS", "80")
     backtest._print(told)
     _, head, first, second, *last = capsys.readouterr().out.rstrip().split("\n")
     assert head.split() == ["FIGURE", "EXPECTED", "8", "OF", "10", "HAPPENED"] and len(first) <= 80
     assert "├●──────────┤" in first and first.endswith("in the range") and second.strip() == "₸4,176.24"
-    assert last[0] == "Budgets are not counted for these people, as they stand for others."
+    assert last[0].startswith("Made again, as the first to enter had told") and last[1].endswith("after it.")
+    assert last[2] == "Budgets are not counted for these people, as they stand for others."
     assert "it is not counted for whom they come too late" in " ".join(last[1:])
 
 

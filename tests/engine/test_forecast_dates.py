@@ -128,6 +128,70 @@ def test_a_week_counts_for_whom_the_dates_of_its_event_come_too_late(stage):
     assert 44 < messages.between.low < messages.happened < messages.between.high < 72
 
 
+def come(stage, name, people, gap, starts_at):
+    """Let people sign up one after another, each for the date that `starts_at` tells then."""
+    for number in range(people):
+        person = stage.person(f"{name} {number}", [Channel.EMAIL, Channel.TELEGRAM])
+        stage.event(person, "signed", starts_at=starts_at(number))
+        stage.passes(gap)
+
+
+def both_weeks(stage, office):
+    """Return the two forecasts of the version, and how many messages were expected of those who came after
+    each, between what, and how many went."""
+    again, first = hindsight.of_cascade(office, "webinar")
+    assert (first.again, first.uncounted, again.again, again.uncounted) == (False, ("dates",), True, ())
+    told = [next(one for one in each.figures if one.figure == "messages") for each in (first, again)]
+    assert sum(one.happened for one in told) == len(stage.parcels), "each is of those who came after it"
+    return told
+
+
+def test_a_week_is_forecast_again_once_those_who_have_come_tell_the_date_they_share(stage):
+    """They have come early: those to come name the same date, and come ever closer to it."""
+    stage.cascade(WEBINAR % "s")
+    office, webinar = directly(stage), instant(stage, 8)
+    weeks.go_on(office)
+    stage.passes("1h")
+    come(stage, "early", 49, "2m", lambda _: webinar)
+    weeks.go_on(office)
+    assert len(hindsight.of_cascade(office, "webinar")) == 1, "a few more are waited for"
+    come(stage, "early too", 5, "2m", lambda _: webinar)
+    weeks.go_on(office)
+    stage.passes("12m")
+    come(stage, "later", 60, "5m", lambda _: webinar)
+    weeks.go_on(office)
+    stage.passes("9d")
+    weeks.go_on(office)
+    first, again = both_weeks(stage, office)
+    assert first.happened == 2 * 54 == first.expected
+    assert again.between.low < again.happened < again.between.high
+    assert again.happened == 90 and abs(again.expected - 90) < 3, "for thirty of sixty the letter is too late"
+
+
+def test_a_week_is_forecast_again_a_day_later_by_a_few_whose_dates_are_their_own(stage):
+    """Those to come have as long until theirs."""
+    stage.cascade(WEBINAR % "s")
+    office = directly(stage)
+    weeks.go_on(office)
+    stage.passes("1h")
+
+    def own(number):
+        return instant(stage, [72, 1, -1][number % 3])
+
+    come(stage, "early", 9, "10m", own)
+    stage.passes("23h")
+    weeks.go_on(office)
+    assert len(hindsight.of_cascade(office, "webinar")) == 1, "nine tell too little"
+    come(stage, "early too", 3, "10m", own)
+    weeks.go_on(office)
+    stage.passes("1h")
+    come(stage, "later", 60, "30m", own)
+    stage.passes("9d")
+    first, again = both_weeks(stage, office)
+    assert (first.happened, first.expected) == (12, 24)
+    assert again.happened == 60 == again.expected and again.between.low < 60 < again.between.high
+
+
 def test_the_hours_of_a_day_and_the_days_of_a_week_stay_with_an_event_of_the_past():
     monday = 1_780_308_000_000
     assert as_next(monday, {}, monday) == Entry(monday)
@@ -137,21 +201,28 @@ def test_the_hours_of_a_day_and_the_days_of_a_week_stay_with_an_event_of_the_pas
         assert entry.at - entry.later_ms == monday - days * DAY
 
 
-def test_of_a_date_that_many_share_those_who_come_early_tell_nothing_until_it_is_over():
+def test_of_a_date_that_many_share_those_who_come_early_tell_only_which_it_is():
     """Else a webinar's first would tell that everybody comes days before."""
     cascade, now = to_cascade(WEBINAR % "s", name="webinar"), 20 * DAY
 
     def told(*dates):
-        """Return how many entries are told by ten events each that name one of these dates, in days."""
+        """Return how long before the date people come, in days, by ten events each that name one of these."""
         events = [
             Event(10 * turn + n, 19 * DAY, {"starts_at": day * DAY / 1000})
             for turn, day in enumerate(dates)
             for n in range(10)
         ]
-        return len(coming(cascade, events, now))
+        entries = coming(cascade, events, now).values()
+        return sorted(
+            round((one.properties["starts_at"] * 1000 + one.later_ms - one.at) / DAY, 3) for one in entries
+        )
 
-    assert told(22) == 0 and told(19.5) == 10 and told(19.5, 22) == 10
-    assert told(*range(30, 51)) == 210, "appointments, some of them at one time"
+    evenly = [round(0.1 + place / 5, 3) for place in range(10)]
+    assert told(22) == evenly, "until it begins"
+    assert told(31) == [round(4 + 0.35 + 0.7 * place, 3) for place in range(10)], "in the week that begins"
+    assert told(19.5) == told(19.5, 22) == [0.5] * 10, "of one that is over all is known"
+    assert told(22, 22.5) == sorted(evenly + [round(0.125 + place / 4, 3) for place in range(10)])
+    assert told(*range(30, 51)) == sorted(10 * [*range(11, 32)]), "appointments, some of them at one time"
     alone = [Event(n, 19 * DAY, {"starts_at": 22 * DAY / 1000 + n}) for n in range(12)]
     assert len(coming(cascade, alone, now)) == 12 and coming(cascade, alone[:9], now) == {}
     assert len(coming(cascade, [Event(n, DAY, {}) for n in range(10)], now)) == 10, "who has no date"

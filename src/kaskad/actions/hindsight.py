@@ -2,7 +2,7 @@
 
 The runs of a launch are those of its version, and of those on trial beside it, that entered from the hour of
 its beginning until that of the next launch of them. Of cascades that people enter by themselves it is the
-week after a version was that of all.
+week after a version was that of all, until the forecast was made again.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Hindsight(Struct, frozen=True):
     """A launch, what was expected of it, and what has become of it; `launch` 0: a `version`'s week.
 
     `versions` are those whose runs are counted, where versions were on trial meanwhile. `uncounted` is what
-    the forecast did not count (`Expected`).
+    the forecast did not count (`Expected`). `again`: of a week it was made once more, as dates were known.
     """
 
     cascade: str
@@ -84,6 +84,7 @@ class Hindsight(Struct, frozen=True):
     figures: tuple[Compared, ...]
     versions: tuple[int, ...] = ()
     uncounted: tuple[str, ...] = ()
+    again: bool = False
 
 
 def of_cascade(office: Office, slug: str, limit: int = LAUNCHES) -> list[Hindsight]:
@@ -272,12 +273,12 @@ def _week(seen: _Seen, row: WeekRow) -> Hindsight:
     over = now >= scope.until and past.under_way <= SETTLED * people and people > 0
     return Hindsight(
         row.slug, 0, row.number, f"trigger {told.trigger}", row.at, told.basis, over, past.under_way,
-        tuple(figures), uncounted=told.uncounted,
+        tuple(figures), uncounted=told.uncounted, again=row.again,
     )  # fmt: skip
 
 
 def _scope_of_week(row: WeekRow) -> Scope:
-    """Return the week after a version's first hour, or less where it was followed by another one."""
+    """Return the week after a version's first hour, or less where another forecast followed."""
     since = _hour(row.at) + HOUR_MS
     until = min(since + DAYS * DAY, FOREVER if row.until is None else _hour(row.until) + HOUR_MS)
     return Scope(version_id=row.version_id, since=since, until=max(since, until))

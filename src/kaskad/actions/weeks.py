@@ -3,6 +3,9 @@
 Nobody launches what an event, a date or a segment begins, so the forecast is made by itself, soon after, and
 kept: how many will enter, by the days before, and what will become of a hundred and of ten thousand of them.
 What happens then is held against what was told for as many as have entered.
+
+Where steps are due by dates of which nothing is known yet, it is made again, once, when those who have
+entered tell them: both are kept, each held against those who enter after it.
 """
 
 from __future__ import annotations
@@ -16,13 +19,15 @@ from kaskad.actions import forecast
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.crowds import SAMPLE, Sampled
 from kaskad.actions.forecast import Expected
+from kaskad.actions.last_events import last_events
 from kaskad.actions.office import Office
 from kaskad.actions.past import past
 from kaskad.analytics.changed import Changed
 from kaskad.analytics.courses import tally
-from kaskad.analytics.scope import Scope
+from kaskad.analytics.scope import FOREVER, Scope
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.policy import DAY
+from kaskad.planning import dates
 from kaskad.planning.entries import Entries, entries
 from kaskad.planning.forecast import Range
 from kaskad.store import cascades as store
@@ -61,15 +66,18 @@ class Week(Struct, frozen=True):
 
 
 def go_on(office: Office) -> None:
-    """Make the forecasts that are due: of versions that are that of all since the last look."""
+    """Make the forecasts that are due: of versions that are that of all since the last look, and again of
+    those whose dates are known now."""
     with office.read() as tx:
         made = weeks.made(tx)
-        due = [row for row in store.all_cascades(tx) if _due(office, tx, row, made)]
-    for row in due:
-        keep(office, row)
+        alone = [row for row in store.all_cascades(tx) if _is_alone(office, tx, row, made)]
+    for row in alone:
+        again = row.version_id in made
+        if not again or _knows_dates(office, row):
+            keep(office, row, again=again)
 
 
-def keep(office: Office, row: CascadeRow) -> Week:
+def keep(office: Office, row: CascadeRow, *, again: bool = False) -> Week:
     """Make the forecast of a cascade's current version, and keep it; return it."""
     assert row.version_id is not None
     version_id, now = row.version_id, office.now()
@@ -79,7 +87,7 @@ def keep(office: Office, row: CascadeRow) -> Week:
         lately = weeks.lately(tx, cascade.trigger.event, now // DAY - LATELY_DAYS, SAMPLE)
     told = week(office, row.slug, cascade, daily, lately)
     text = msgspec.json.encode(told).decode()
-    office.write(lambda tx: weeks.put(tx, version_id, text, now))
+    office.write(lambda tx: weeks.put(tx, version_id, text, now, again=again))
     return told
 
 
@@ -119,15 +127,39 @@ def _told(rate: float, small: Range, large: Range, stays: float) -> Told:
     return Told(rate / stays if stays else rate, of[0], of[1])
 
 
-def _due(office: Office, tx: Transaction, row: CascadeRow, made: set[int]) -> bool:
-    """Say whether a cascade's current version wants a forecast: not while others are entered beside it."""
-    if row.state != store.ACTIVE or row.version_id is None or row.version_id in made:
+def _is_alone(office: Office, tx: Transaction, row: CascadeRow, made: Mapping[int, bool]) -> bool:
+    """Say whether a forecast may be made of a cascade's current version: not twice again, nor while others
+    are entered beside it."""
+    if row.state != store.ACTIVE or row.version_id is None or made.get(row.version_id):
         return False
     if row.version_id in office.engine.world.versions.unread:
         return False
     if cascade_of(office, tx, row.version_id).trigger.broadcast:
         return False
     return trials.under_way(tx, row.id) is None and version_canaries.under_way(tx, row.id) is None
+
+
+def _knows_dates(office: Office, row: CascadeRow) -> bool:
+    """Say whether the dates are known now of which the first forecast of a version knew nothing.
+
+    Once as many have come as tell who will; after a day fewer do, as then it may be long until more come.
+    """
+    assert row.version_id is not None
+    now = office.now()
+    with office.read() as tx:
+        cascade = cascade_of(office, tx, row.version_id)
+        if not dates.lacks_dates(cascade, contacts=False, events=False):
+            return False  # before anything is asked of the store, at each look at each cascade
+        kept = weeks.first(tx, row.version_id)
+        if kept is None or "dates" not in msgspec.json.decode(kept[1], type=Week).uncounted:
+            return False
+        enough = FEW if now < kept[0] + DAY else dates.FEW
+        seen = tally(tx, row.id, Scope(None, row.version_id, now - LATELY_DAYS * DAY, FOREVER))
+        if sum(seen.shapes.values()) < enough:
+            return False
+        lately = weeks.lately(tx, cascade.trigger.event, now // DAY - LATELY_DAYS, FEW)
+    events = bool(last_events(office, cascade, now))
+    return not dates.lacks_dates(cascade, contacts=len(lately) >= FEW, events=events)
 
 
 def _daily(tx: Transaction, row: CascadeRow, cascade: Cascade, now: int) -> list[int]:

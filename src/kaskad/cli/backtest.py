@@ -25,6 +25,10 @@ LEFT_OUT = (
     "Left out: %d figure%s that came exactly as was certain beforehand. "
     "What was certain and came otherwise counts as missed."
 )
+ANEW = (
+    "Made again, as the first to enter had told the dates by which steps are due. "
+    "Counted are those who came after it."
+)
 SLOWLY = "Older weeks count less in forecasts, yet what changes over time is still followed late."
 
 
@@ -87,6 +91,8 @@ def _print(told: dict[str, Any]) -> None:
         for one in told["figures"]
     ]  # fmt: skip
     typer.echo(table(("FIGURE", "EXPECTED", "8 OF 10", "HAPPENED", "", ""), rows))
+    if told["again"]:
+        tell(ANEW)
     for what in told["uncounted"]:
         tell(UNCOUNTED[what])
 

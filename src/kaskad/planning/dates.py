@@ -63,17 +63,31 @@ class Past(Struct, frozen=True):
 def coming(cascade: Cascade, events: Sequence[Past], now: int) -> dict[int, Entry]:
     """Return by contact how the next may enter, by the last events; {}: too few tell it.
 
-    Of a date that many share and that is still ahead only those have come who come early: it tells nothing.
+    Of a date that many share, as of a webinar, only those have come who come early until it is over: how long
+    before it people come, those tell that are over. Until there are such the next name the same date.
     """
     paths = sorted({_names(step) for step in cascade.steps if _names(step).startswith(TRIGGER)})
     dates = [tuple([instant_at(path, event.properties, {}) or 0 for path in paths]) for event in events]
-    named = Counter(dates)
-    whole = {
-        event.contact_id: as_next(event.at, event.properties, now)
-        for event, named_by in zip(events, dates, strict=True)
-        if max(named_by) <= now or SHARED * named[named_by] <= len(events) or named[named_by] == 1
+    shared = {
+        one for one, times in Counter(dates).items() if any(one) and times > max(1, len(events) // SHARED)
     }
-    return whole if len(whole) >= FEW else {}
+    over, ahead, own = list[Past](), dict[tuple[int, ...], list[Past]](), list[Past]()
+    for event, one in zip(events, dates, strict=True):
+        into = own if one not in shared else over if max(one) <= now else ahead.setdefault(one, [])
+        into.append(event)
+    found = {one.contact_id: as_next(one.at, one.properties, now) for one in (*own, *over)}
+    for one, early in ahead.items() if len(over) < FEW else ():
+        found.update(_evenly(early, now, min(max(one), now + WEEK)))
+    return found if len(found) >= FEW else {}
+
+
+def _evenly(events: Sequence[Past], now: int, until: int) -> dict[int, Entry]:
+    """Return by contact entries from now until then which name the dates of these events: when people come to
+    a date that is still ahead, those tell no more of who have come early."""
+    return {
+        one.contact_id: Entry(now + (until - now) * (2 * place + 1) // (2 * len(events)), one.properties)
+        for place, one in enumerate(events)
+    }
 
 
 def with_dates(cascade: Cascade, *, events: bool) -> Cascade:

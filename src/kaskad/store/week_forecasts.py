@@ -8,30 +8,42 @@ from kaskad.store.db import Transaction
 
 
 class WeekRow(Struct, frozen=True):
-    """A forecast as it is kept, as JSON. `until`: when the next version's was made; None: it runs still."""
+    """A forecast as it is kept, as JSON: the first of its version, or the one made `again`. `until`: when the
+    next one was made, of this version or of another; None: there is none."""
 
     slug: str
     version_id: int
     cascade_id: int
     number: int
+    again: bool
     at: int
     forecast: str
     until: int | None
 
 
-def put(tx: Transaction, version_id: int, forecast: str, now: int) -> None:
-    """Keep the forecast of a version; one that is kept already stays."""
-    tx.run("put_week_forecast", version_id=version_id, forecast=forecast, now=now)
+def put(tx: Transaction, version_id: int, forecast: str, now: int, *, again: bool = False) -> None:
+    """Keep the forecast of a version, or the one made again; one that is kept already stays."""
+    tx.run("put_week_forecast", version_id=version_id, forecast=forecast, now=now, again=int(again))
 
 
-def made(tx: Transaction) -> set[int]:
-    """Return the versions of which a forecast is kept."""
-    return {row[0] for row in tx.all("week_forecast_made")}
+def made(tx: Transaction) -> dict[int, bool]:
+    """Return the versions of which a forecast is kept, and whether it was made again."""
+    return {row[0]: bool(row[1]) for row in tx.all("week_forecasts_made")}
+
+
+def first(tx: Transaction, version_id: int) -> tuple[int, str] | None:
+    """Return when the first forecast of a version was made, and what it says."""
+    row = tx.one("first_week_forecast", version_id=version_id)
+    return (row[0], row[1]) if row else None
 
 
 def latest(tx: Transaction, limit: int, cascade_id: int = 0) -> list[WeekRow]:
     """Return the last forecasts, of one cascade or of all, the latest first."""
-    return [WeekRow(*row) for row in tx.all("week_forecasts", limit=limit, cascade_id=cascade_id)]
+    rows = tx.all("week_forecasts", limit=limit, cascade_id=cascade_id)
+    return [
+        WeekRow(slug, version_id, own, number, bool(again), at, forecast, until)
+        for slug, version_id, own, number, again, at, forecast, until in rows
+    ]
 
 
 def people_by_day(tx: Transaction, event: str, since: int, until: int) -> dict[int, int]:

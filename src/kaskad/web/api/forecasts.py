@@ -207,6 +207,13 @@ class HindsightView(View):
             description="What the forecast did not count: budgets, others, dates; see those of a forecast."
         ),
     ]
+    again: Annotated[
+        bool,
+        Field(
+            description="Of a week: made again, as the first to enter had told the dates by which steps are "
+            "due. Its figures are of those who came after it."
+        ),
+    ]
 
     @classmethod
     def of(cls, told: Hindsight) -> HindsightView:
@@ -215,7 +222,7 @@ class HindsightView(View):
             version=told.version, versions=told.versions, audience=told.audience,
             started_at=instant(told.started_at), basis=told.basis, over=told.over, under_way=told.under_way,
             figures=[ComparedView.model_validate(one, from_attributes=True) for one in told.figures],
-            uncounted=told.uncounted,
+            uncounted=told.uncounted, again=told.again,
         )  # fmt: skip
 
 

@@ -41,6 +41,7 @@ def forecasts(
     if every is None:
         every = figures.hindsight(office, slug)()
     told = [each for each in every if each.figures]
+    entered = {each.version for each in told}
     known = list(dict.fromkeys(one.figure for each in told for one in each.figures))
     figure = figure if figure in known else USUAL
     return render(
@@ -48,7 +49,7 @@ def forecasts(
         choices=[(name, look.word("foretold", name)) for name in known], drawn=_drawn(look, told, figure),
         whole=whole, verdict=look._(VERDICTS[whole.verdict], enough=ENOUGH), sides=_sides(whole),
         less=_named(look, whole.below), more=_named(look, whole.above), to_hold=TO_HOLD,
-        unknown=[each.version for each in every if not each.figures],
+        unknown=list(dict.fromkeys(one.version for one in every if one.version not in entered)),
     )  # fmt: skip
 
 
