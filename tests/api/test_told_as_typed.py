@@ -102,6 +102,7 @@ def typed(api):
         ("report basket --since 2026-12-01 --until 2026-11-01", ENDS_FIRST),
         ("uplift basket --since 2026-12-01 --until 2026-11-01", ENDS_FIRST),
         ("money --since 2026-12-01 --until 2026-11-01", ENDS_FIRST),
+        ("money --since 9999-12-01", ENDS_FIRST),
         ("attribution --since 2026-12-01 --until 2026-11-01", ENDS_FIRST),
         ("export events --out FILE --since 2026-12-01 --until 2026-11-01", ENDS_FIRST),
         # a name that would lead elsewhere

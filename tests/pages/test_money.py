@@ -133,6 +133,14 @@ def test_whoever_brings_a_bill_says_what_its_columns_are(visit, site, before, tm
         assert (told["columns"], told["total_micros"]) == ({"id": "id", "sum": "amount"}, 3_000_000)
 
 
+def test_a_time_that_is_none_is_said_to_be_none(site):
+    """It was told as a time in which nothing was spent, from this hour to this hour."""
+    with site.client("viewer") as client:
+        for when in ("since=2026-12-01&until=2026-11-01", "since=9999-12-01"):
+            told = client.get(f"/cascades/news/money?lang=en&{when}")
+            assert told.status_code == 422 and "ends before it begins" in told.text
+
+
 def test_the_commands_say_what_to_do(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "b.csv").write_text("id,amount\n1,14.5\n", "utf-8")

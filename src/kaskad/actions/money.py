@@ -17,12 +17,14 @@ from kaskad.actions.cascades import cascade_of, definition_of
 from kaskad.actions.office import Office
 from kaskad.analytics.exchange import daily, day_of
 from kaskad.analytics.reach import Amounts
+from kaskad.analytics.scope import ENDS_FIRST
 from kaskad.analytics.services import currencies
 from kaskad.analytics.spent import Span, whole_hours
 from kaskad.analytics.spent import Sum as Counted
 from kaskad.analytics.spent import spent as counted
 from kaskad.analytics.waste import Counter, Wasted
 from kaskad.domain.cascade import Money
+from kaskad.domain.errors import Invalid
 from kaskad.domain.ledger import Change
 from kaskad.domain.policy import Policy
 from kaskad.domain.rates import EXACT, Daily, converted, half_even
@@ -113,11 +115,13 @@ class Told(Struct, frozen=True):
 def money(office: Office, slug: str = "", since: int | None = None, until: int | None = None) -> Told:
     """Return what a cascade has cost, or ("") all of them; of the last 30 days where nothing is said.
 
-    Raises NotFound, and Conflict for a cascade that was never activated.
+    Raises NotFound, Conflict for a cascade that was never activated, and Invalid for no time at all.
     """
     now = office.now()
     until = now + 1 if until is None else until
     since = until - DAYS * 24 * HOUR_MS if since is None else since
+    if since >= until:
+        raise Invalid([ENDS_FIRST], ["/until"])
     with office.read() as tx:
         policy = settings.get(tx, POLICY, Policy) or Policy()
         row = store.by_slug(tx, slug) if slug else None
