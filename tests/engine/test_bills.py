@@ -79,6 +79,13 @@ def costs(stage, people):
     return found
 
 
+@pytest.mark.parametrize("amount", ["NaN", "-inf", "Infinity", "sNaN", "x"])
+def test_what_is_no_number_is_called_none(db, amount):
+    _, office, _ = world(db)
+    told = bills.start(office, "sms", f"id,amount\nSM1,{amount}\n".encode(), "x.csv", {}, 30.0).report
+    assert [one.why for one in told.unknowns] == ["its amount is not a number such as 14.5"]
+
+
 def test_a_bill_is_held_against_our_count_and_taken_over_once(either, monkeypatch):
     monkeypatch.setattr(bill_job, "PIECE", 1)  # what earlier pieces have found is known from the table
     stage, office, people = world(either)

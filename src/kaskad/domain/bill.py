@@ -187,8 +187,10 @@ def _micros(text: str) -> int:
     try:
         micros = Decimal(plain).scaleb(6)
     except (InvalidOperation, Overflow):
-        raise ValueError(worded("its amount is not a number such as 14.5")) from None
-    if not micros.is_finite() or abs(micros) > MAX_MICROS or micros != micros.to_integral_value():
+        micros = Decimal("NaN")
+    if not micros.is_finite():
+        raise ValueError(worded("its amount is not a number such as 14.5"))
+    if abs(micros) > MAX_MICROS or micros != micros.to_integral_value():
         raise ValueError(worded("its amount is too large, or finer than six digits"))
     return int(micros)
 
