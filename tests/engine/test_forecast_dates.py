@@ -1,6 +1,5 @@
 """Steps that are due by a date: a forecast counts for whom they come too late as the engine does then."""
 
-from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
@@ -14,24 +13,16 @@ from kaskad.actions.past import Past
 from kaskad.actions.simulate import Asked, prepared
 from kaskad.demo.play import scenario
 from kaskad.domain.definition import to_cascade
-from kaskad.domain.policy import DAY, HOUR, Policy
-from kaskad.domain.terms import Channel, Reaction
+from kaskad.domain.policy import DAY, HOUR
+from kaskad.domain.terms import Channel
 from kaskad.domain.terms import Kind as Fact
-from kaskad.domain.version import prepare
-from kaskad.planning.dates import WEEK, Entry, as_next, coming, usual_by_date
+from kaskad.planning.dates import WEEK, Entry, as_next, coming
 from kaskad.planning.dates import Past as Event
-from kaskad.planning.forecast import Kind, People, range_of
-from kaskad.planning.forecast import forecast as forecasted
 from kaskad.planning.history import Happened
-from kaskad.planning.outlook import Outlook, Plan
 from kaskad.planning.scene import staged
-from kaskad.planning.walk import Ask, stages
-from kaskad.planning.world import typical
 from kaskad.store import week_forecasts
-from planning.worlds import is_eight_of_ten
 from support.stage import Stage
 
-TWO = [Channel.EMAIL, Channel.TELEGRAM], [Reaction.NONE, Reaction.NONE]
 EVERYBODY = Audience(everybody=True)
 ENDING = """cascade: ending
 class: service
@@ -226,32 +217,6 @@ def test_of_a_date_that_many_share_those_who_come_early_tell_only_which_it_is():
     alone = [Event(n, 19 * DAY, {"starts_at": 22 * DAY / 1000 + n}) for n in range(12)]
     assert len(coming(cascade, alone, now)) == 12 and coming(cascade, alone[:9], now) == {}
     assert len(coming(cascade, [Event(n, DAY, {}) for n in range(10)], now)) == 10, "who has no date"
-
-
-def test_ranges_hold_eight_of_ten_weeks_in_which_a_third_comes_too_late():
-    """A hundred people have come, and tell of two hundred others."""
-    version = prepare(0, 0, to_cascade(WEBINAR % "s", name="webinar"), Policy())
-    answers = typical(version.cascade, "UTC").answers
-    asks, plan = (Ask(Channel.EMAIL), Ask(Channel.TELEGRAM)), Plan(stages(version.cascade), *TWO, 0)
-    chance, held, trials = default_rng(7), 0, 100
-
-    def come(people):
-        leads = chance.choice([72, 1, -1], people, p=[0.5, 0.2, 0.3])
-        entries = [
-            Entry(DAY, {"starts_at": (DAY + lead * HOUR) / 1000 + minute})
-            for minute, lead in enumerate(leads)
-        ]
-        late = usual_by_date(version, [DAY, DAY], entries, answers)
-        return Counter(tuple(None if n in one else ask for n, ask in enumerate(asks)) for one in late)
-
-    for trial in range(trials):
-        kinds = [Kind(count, each) for each, count in come(100).items()]
-        people = People(200, kinds, typical=True, others=True)
-        told = forecasted(plan, people, Outlook(plan, Happened({}), {}), draws=100, seed=trial)
-        between = range_of(told.draws.messages)
-        came = sum(count * sum(ask is not None for ask in each) for each, count in come(200).items())
-        held += between.low <= came <= between.high
-    assert is_eight_of_ten(held, trials), held
 
 
 REACTS = (Fact.OPENED, 0.2), (Fact.CLICKED, 0.5), (Fact.CLICKED, 0.375)  # as many as the field's figures say

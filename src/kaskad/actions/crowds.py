@@ -179,10 +179,14 @@ class Asker:
             return [Kind(TYPICAL, tuple(asks))], [{} for _ in asks]
         answers = typical(self._cascade, self.policy.zone, self.policy.country).answers
         late = [*usual_by_date(dated, self._silences, events.values(), answers)]
-        kinds = Counter(tuple([None if n in one else ask for n, ask in enumerate(asks)]) for one in late)
+        slots = [entry.slot for entry in events.values()]
+        kinds = Counter(
+            (tuple([None if n in one else ask for n, ask in enumerate(asks)]), slot)
+            for one, slot in zip(late, slots, strict=True)
+        )
         passed = [Counter(one[n].value for one in late if n in one) for n in range(len(asks))]
         shares = [{why: count / len(late) for why, count in each.most_common()} for each in passed]
-        return [Kind(count, each) for each, count in kinds.items()], shares
+        return [Kind(count, *each) for each, count in kinds.items()], shares
 
     def entering(self, size: int, ids: Sequence[int] = ()) -> int:
         """Return how many of an audience of whom some are looked at may enter: the control group of all
@@ -203,7 +207,7 @@ class Asker:
         """Return the kinds of people among contacts who may enter, and by step the shares of them that it
         passes over, by reason."""
         ids = self._outside(ids)
-        kinds: Counter[tuple[Ask | None, ...]] = Counter()
+        kinds: Counter[tuple[tuple[Ask | None, ...], int]] = Counter()
         passed = [Counter[str]() for _ in self._cascade.steps]
         with self._office.read() as tx:
             (version, dated), runs = self._versions(), self._runs(ids)
@@ -211,15 +215,16 @@ class Asker:
             desk = Desk(tx, self._world, self._now)
             desk.see(seen)
             known: dict[Hashable, tuple[Way | SkipReason, ...]] = {}
-            alike: Counter[tuple[tuple[Way | SkipReason, ...], Where, tuple[str, ...]]] = Counter()
+            alike: Counter[tuple[tuple[Way | SkipReason, ...], Where, tuple[str, ...], int]] = Counter()
             for run, entry in zip(runs, self._entries(ids), strict=True):
                 answers = desk.answers(version, run, {})
                 ways = self._ways(version, run, answers, known)
                 if has_dates(dated):
                     attributes = desk.person(run.contact_id).attributes
                     ways = by_date(dated, self._silences, entry, run, answers, attributes, ways)
-                alike[ways, (answers.zones, answers.country), self._numbers(ways, answers)] += 1
-        for (ways, where, numbers), count in alike.items():
+                where, numbers = (answers.zones, answers.country), self._numbers(ways, answers)
+                alike[ways, where, numbers, entry.slot] += 1
+        for (ways, where, numbers, slot), count in alike.items():
             asks: list[Ask | None] = []
             for step, one, to in zip(version.cascade.steps, ways, numbers, strict=True):
                 found = self._asked(step, one, to, where)
@@ -228,10 +233,10 @@ class Asker:
                 if isinstance(found, str):
                     passed[step.number][found] += count
                 asks.append(None if isinstance(found, str) else found)
-            kinds[tuple(asks)] += count
+            kinds[tuple(asks), slot] += count
         total = max(1, len(ids))
         shares = [{why: count / total for why, count in each.most_common()} for each in passed]
-        return [Kind(count, asks) for asks, count in kinds.items()], shares
+        return [Kind(count, *each) for each, count in kinds.items()], shares
 
     def lacks_dates(self, *, contacts: bool) -> bool:
         """Say whether steps are due by dates that are not known of these people: of `contacts` are theirs."""

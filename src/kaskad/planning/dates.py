@@ -28,6 +28,7 @@ from kaskad.planning.costs import goes_at
 CONTACT, TRIGGER = "contact.", "trigger."
 WEEK = 7 * DAY
 FEW = 10  # events: of fewer each would stand for too many
+SLOTS = 10  # of the time until a date that is still ahead
 SHARED = 20  # a date that more than one of so many events names is no person's own
 _LOOKS = 20  # at one step: whoever waits for that many hours of caps and windows in turn gets nothing
 _PENDING = RunState.PENDING.code
@@ -38,11 +39,13 @@ Ways = tuple[Way | SkipReason, ...]
 
 class Entry(Struct, frozen=True):
     """When somebody enters, and the properties of the event that lets them: those of one in the past, whose
-    dates come so much later too."""
+    dates come so much later too. `slot` 0: when such a one enters is known; else one of SLOTS in which some
+    do, nobody knows how many."""
 
     at: int
     properties: Mapping[str, object] = {}
     later_ms: int = 0
+    slot: int = 0
 
 
 def as_next(at: int, properties: Mapping[str, object], now: int) -> Entry:
@@ -83,11 +86,12 @@ def coming(cascade: Cascade, events: Sequence[Past], now: int) -> dict[int, Entr
 
 def _evenly(events: Sequence[Past], now: int, until: int) -> dict[int, Entry]:
     """Return by contact entries from now until then which name the dates of these events: when people come to
-    a date that is still ahead, those tell no more of who have come early."""
-    return {
-        one.contact_id: Entry(now + (until - now) * (2 * place + 1) // (2 * len(events)), one.properties)
-        for place, one in enumerate(events)
-    }
+    a date that is still ahead, those do not tell who have come early."""
+    found, many = {}, len(events)
+    for place, one in enumerate(events):
+        at = now + (until - now) * (2 * place + 1) // (2 * many)
+        found[one.contact_id] = Entry(at, one.properties, slot=1 + SLOTS * place // many)
+    return found
 
 
 def with_dates(cascade: Cascade, *, events: bool) -> Cascade:

@@ -20,14 +20,17 @@ from kaskad.planning.walk import Ask, Crowd, Rates, Take, Walked, Worlds, at_its
 
 DRAWS = 400
 SEED = 1
+_OF_SLOTS = 4  # people: as much as so many would tell is known of how many enter in each slot
 _NEVER = np.zeros(1)
 
 
 class Kind(Struct, frozen=True):
-    """People alike in what each step is for them: so many of those who were looked at."""
+    """People alike in what each step is for them: so many of those who were looked at. `slot`: in which of
+    some times they enter, where it is not known how many do in each; else 0."""
 
     people: int
     asks: tuple[Ask | None, ...]
+    slot: int = 0
 
 
 class People(Struct, frozen=True):
@@ -155,13 +158,27 @@ def _counts(chance: Generator, people: People, draws: int) -> NDArray[np.int64]:
     """Return how many of each kind the audience may have: those looked at, and the rest as they suggest."""
     told = np.array([kind.people for kind in people.kinds], dtype=np.int64)
     if people.others and told.sum():
-        return chance.multinomial(people.size, chance.dirichlet(np.maximum(told, 1e-9), size=draws))
+        return chance.multinomial(people.size, _shares(chance, told, people.kinds, draws))
     rest = max(0, people.size - int(told.sum()))
     if people.typical or not rest or not told.sum():
         scale = people.size / max(1, int(told.sum()))
         return np.tile(np.round(told * scale).astype(np.int64), (draws, 1))
     shares = chance.dirichlet(np.maximum(told, 1e-9), size=draws)
     return told + chance.multinomial(rest, shares)
+
+
+def _shares(chance: Generator, told: NDArray[np.int64], kinds: Sequence[Kind], draws: int) -> Worlds:
+    """Return which share of those who are like them each kind may have, whatever share each slot has."""
+    shares = chance.dirichlet(np.maximum(told, 1e-9), size=draws)
+    slots = np.array([kind.slot for kind in kinds])
+    if slots.any():
+        each, place = np.unique(slots, return_inverse=True)
+        many = np.bincount(place, told, len(each))
+        within = np.stack([shares[:, place == n].sum(axis=1) for n in range(len(each))], axis=1)
+        whole = chance.dirichlet(np.maximum(many * min(1.0, _OF_SLOTS / many.sum()), 1e-9), size=draws)
+        shares = shares * (whole / np.maximum(within, 1e-300))[:, place]
+        shares /= shares.sum(axis=1, keepdims=True)
+    return shares
 
 
 def range_of(drawn: Worlds) -> Range:
