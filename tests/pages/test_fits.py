@@ -1,5 +1,7 @@
 """What people see fits its place: long names wrap, axes keep their ends, buttons stay in the window."""
 
+import re
+
 VERSIONED = """cascade: versioned
 title: Versioned
 class: service
@@ -82,6 +84,24 @@ for (const row of document.querySelectorAll(".by-step .table:has(.chip) tbody tr
       cell.innerHTML = `<span>${much} ${share}<span class="quiet"> / ${much} ${share}</span></span>`;
   });
 """
+
+
+TABLES = (
+    "/contacts", "/cascades", "/channels", "/segments", "/segments/lists", "/settings/people",
+    "/settings/audit", "/settings/law", "/settings/hours", "/settings/caps", "/cascades/news",
+    "/cascades/news/figures", "/cascades/news/money", "/channels/complaints",
+)  # fmt: skip
+
+
+def test_a_cell_is_called_on_a_phone_as_its_column_is_on_a_screen(site):
+    apart = {}
+    with site.client("owner") as client:
+        for path in TABLES:
+            page = client.get(f"{path}?lang=en").text
+            heads = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', page)
+            named = {re.sub("<[^>]+>", "", one).strip() for one in heads}
+            apart[path] = set(re.findall('data-label="([^"]+)"', page)) - named
+    assert {path: names for path, names in apart.items() if names} == {}
 
 
 def test_a_report_of_large_figures_fits_its_table_in_russian(visit, site):
