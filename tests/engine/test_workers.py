@@ -23,7 +23,7 @@ from kaskad.domain.ids import contact_text
 from kaskad.domain.policy import HOUR, Policy, SpendingLimit
 from kaskad.domain.terms import Channel, Kind, Reason, Suppressed
 from kaskad.domain.tokens import Signer
-from kaskad.engine import backlog, spending
+from kaskad.engine import backlog, merging, spending
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.clock import SystemClock
@@ -391,6 +391,37 @@ def test_a_file_and_a_tick_that_puts_numbers_on_the_stop_list_do_not_wait_for_ea
             until(lambda: waits_for_a_lock(other))
             assert suppressions.suppress(tx, HASH_KEY, [number], Suppressed.CARRIER_REFUSAL.value, now) == 1
         assert asked.result(20).ids == [ann]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_merge_and_a_tick_that_puts_numbers_on_the_stop_list_do_not_wait_for_each_other(
+    twin: tuple[Stage, Database], again: bool
+) -> None:
+    stage, other = twin
+    stage.cascade(LETTER_AND_SMS)
+    ann, anna = stage.person("ann"), stage.person("anna")
+    stage.event(ann, "joined")
+    stage.clock.at += 25 * HOUR
+    number, now = (Channel.SMS, "ann@sms.example.org"), stage.clock.now()
+    world = stage.beside(other).world
+
+    def unite() -> merging.Merged | bool:
+        with other.write() as tx:
+            if again:
+                return merging.take_over(tx, world, anna, now)
+            return merging.merge(tx, world, ann, anna, "test", now)
+
+    if again:
+        with stage.db.write() as tx:
+            merging.merge(tx, stage.world, ann, anna, "test", now)
+            tx.many("put_events", [(anna, "late", "left", now, "{}")])
+    with ThreadPoolExecutor(1) as pool:
+        with stage.db.write() as tx:
+            assert run_store.claim_due(tx, now, 10)
+            asked = pool.submit(unite)
+            until(lambda: waits_for_a_lock(other) or asked.done())
+            assert suppressions.suppress(tx, HASH_KEY, [number], Suppressed.CARRIER_REFUSAL.value, now) == 1
+        assert asked.result(20)
 
 
 def test_a_tick_that_waits_in_a_ring_with_another_at_a_budget_is_repeated(

@@ -78,10 +78,8 @@ def merge(tx: Transaction, world: World, kept_id: int, old: int, who: str, now: 
     """
     world.merges = True
     world.work.known_inputs.clear()  # this transaction may be undone, and what it explains with it
-    tx.all("lock_contacts")
     asked = kept_id, old
-    kept_id, old = merges.kept(tx, kept_id), merges.kept(tx, old)  # another process may just have merged them
-    run_store.lock(tx, sorted((kept_id, old)))
+    kept_id, old = _locked(tx, *asked)
     for each in (kept_id, old):
         if tx.one("contact_by_id", id=each) is None:
             raise NotFound(worded("There is no contact %(contact)r.", contact=contact_text(each)))
@@ -109,6 +107,18 @@ def merge(tx: Transaction, world: World, kept_id: int, old: int, who: str, now: 
     return Merged(kept_id, old, len(numbers), ended, conflicts)
 
 
+def _locked(tx: Transaction, *ids: int) -> list[int]:
+    """Return who is kept of each contact, once the runs of all of them are locked, and contacts are.
+
+    Runs come first: ticks take `lock_contacts` last.
+    """
+    run_store.lock(tx, sorted({*ids, *(merges.kept(tx, each) for each in ids)}))
+    tx.all("lock_contacts")
+    kept = [merges.kept(tx, each) for each in ids]  # another process may just have merged them
+    run_store.lock(tx, sorted({*ids, *kept}))  # what has come to them meanwhile
+    return kept
+
+
 def _in_flight(tx: Transaction, old: int) -> InFlight:
     """Return why a contact cannot be merged yet: its message may go again, under a key that names it."""
     contact = contact_text(old)
@@ -132,12 +142,10 @@ def take_over(tx: Transaction, world: World, old: int, now: int) -> bool:
 
     Raises InFlight.
     """
-    tx.all("lock_contacts")
+    (kept_id,) = _locked(tx, old)  # who was kept may have been merged as well since
     if tx.one("left_over", old=old) is None:
         return False
-    kept_id = merges.kept(tx, old)  # who was kept may have been merged as well since
     world.work.known_inputs.clear()
-    run_store.lock(tx, sorted((kept_id, old)))
     if tx.one("in_flight", contact_id=old) is not None:
         raise _in_flight(tx, old)
     pairs, _ = _join(tx, world, kept_id, old, now)
