@@ -98,7 +98,8 @@ def test_files_by_rule_and_an_appointment_are_edited(site):
 def form_of(client, path, **more):
     """Return what a browser would send of the sheet at a path."""
     page = client.get(path).text
-    hidden = re.findall(r'<input type="hidden" name="(csrf|saved_at|channel|language)" value="([^"]*)"', page)
+    names = "csrf|revision|saved_at|channel|language"
+    hidden = re.findall(rf'<input type="hidden" name="({names})" value="([^"]*)"', page)
     return {**dict(reversed(hidden)), **more}
 
 
@@ -166,7 +167,12 @@ def test_a_text_is_approved_by_who_has_not_written_it(site):
         told["do"] = "take_back"
         assert client.post("/templates/of/offer/approve", data=told).status_code == 303
         assert "waits for an approval" in client.get(at).text
-    with site.client("marketer") as client:  # the button to activate cannot be pressed: it says why
+    with site.client("marketer") as client:
+        drawn = form_of(client, "/cascades/draft/edit", do="step", at="0", channel="telegram", text="Hi, you")
+        assert client.post("/cascades/draft/edit", data=drawn).status_code == 303
+        authors = {one["author"] for one in site.api.get("/cascades/draft/approvals")["texts"]}
+        assert authors == {"marketer@example.org"}  # as who approves is called, over the API too
+        # The button to activate cannot be pressed: it says why.
         plan = client.get("/cascades/draft/edit?panel=plan&lang=en").text
     assert "2 texts wait for an approval" in plan and "kaskad approval give draft" in plan
     site.api.put("/policy", {"approval": "none"})

@@ -128,7 +128,7 @@ def take(office: InOffice, request: Request, seen: Writer, bill: Number) -> Resp
     """Let the messages of a bill cost what was billed."""
     look = look_of(request, seen)
     before = bills.show(office, read_bill(bill) or 0).report.taken
-    found = bills.take(office, read_bill(bill) or 0, seen.name)
+    found = bills.take(office, read_bill(bill) or 0, seen.caller.name)
     note(office, seen, "POST /bills/{bill}/take", bill)
     count = found.report.taken - before
     told = look.words.ngettext("%(num)s message was corrected.", "%(num)s messages were corrected.", count)

@@ -102,7 +102,7 @@ def pause(office: InOffice, request: Request, seen: Writer, slug: Slug, back: Te
 @router.post("/cascades/{slug}/resume")
 def resume(office: InOffice, request: Request, seen: Writer, slug: Slug, back: Text = "") -> Response:
     """Let a paused cascade go on."""
-    cascades.resume(office, slug, by=seen.name)
+    cascades.resume(office, slug, by=seen.caller.name)
     return _done(
         office, request, seen, slug, "resume", look_of(request, seen)._("The cascade goes on."), back
     )

@@ -118,7 +118,7 @@ def pause(office: InOffice, request: Request, seen: Writer, name: str) -> Respon
 @router.post("/channels/accounts/{name}/resume")
 def release(office: InOffice, request: Request, seen: Writer, name: str) -> Response:
     """Let a mail account send again that is held because servers refused its mails."""
-    accounts.resume(office, name, by=seen.name)
+    accounts.resume(office, name, by=seen.caller.name)
     note(office, seen, "POST /accounts/{name}/resume", name)
     look = look_of(request, seen)
     return go(f"/channels/accounts/{name}", look._("%(name)s carries messages again.", name=name))

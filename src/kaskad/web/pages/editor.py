@@ -76,7 +76,7 @@ def create(office: InOffice, request: Request, seen: Writer, form: Form) -> Resp
     else:
         text = edit.put(EMPTY.format(slug=slug, title="x"), "title", title or slug)
     try:
-        editing.begin(office, slug, text, seen.name)
+        editing.begin(office, slug, text, seen.caller.name)
     except Conflict as conflict:
         return _new(request, look, seen, told, look.refusal(conflict), 409)
     note(office, seen, "POST /cascades/new", slug)
@@ -94,9 +94,10 @@ def change(office: InOffice, request: Request, seen: Writer, slug: Slug, form: F
     """Change one thing of the draft and show it again; 409 where somebody else was quicker."""
     told = spoken(_texts(form), brand.show(office).currency)
     chosen = [str(each) for each in form.getlist("channel") if str(each) in CHANNEL_NAMES]
+    by = seen.caller.name
     try:
         saved = editing.change(
-            office, slug, told.get("revision", ""), seen.name, lambda text: _changed(text, told, chosen)
+            office, slug, told.get("revision", ""), by, lambda text: _changed(text, told, chosen)
         )
     except Overtaken as other:
         return _page(
@@ -131,7 +132,7 @@ def copy(office: InOffice, request: Request, seen: Writer, slug: Slug, form: For
     """Save the cascade, or a text beside it, under a name of its own, and open that."""
     look, told = look_of(request, seen), _texts(form)
     text = _clean(told["source"]) if "source" in told else _copied(look, editing.sheet(office, slug))
-    saved = editing.copy(office, slug, text, seen.name)
+    saved = editing.copy(office, slug, text, seen.caller.name)
     note(office, seen, "POST /cascades/{slug}/copy", saved.slug)
     return go(f"/cascades/{saved.slug}/edit", look._("This is your copy."))
 
@@ -158,7 +159,7 @@ def activate(office: InOffice, request: Request, seen: Writer, slug: Slug, form:
     try:
         canary = wanted(told.get("canary", ""), "")
         if canary is not None:
-            begun = version_canaries.begin(office, slug, canary, people=_people_of(told), by=seen.name)
+            begun = version_canaries.begin(office, slug, canary, people=_people_of(told), by=seen.caller.name)
             said = look._("A share of those who enter gets version %(n)s now.", n=begun.version)
             note(office, seen, "POST /cascades/{slug}/activate", slug)
             figures_of(request).forget(slug)

@@ -57,7 +57,7 @@ def change(
 @router.post(PLACE + "/look")
 def look_at(office: InOffice, request: Request, seen: Writer, slug: Slug) -> Response:
     """Watch it anew: a person has looked."""
-    guards.looked(office, slug, seen.name)
+    guards.looked(office, slug, seen.caller.name)
     note(office, seen, "POST /cascades/{slug}/guard/look", slug)
     return _done(request, slug, look_of(request, seen)._("It is watched anew from here."))
 
@@ -76,7 +76,7 @@ def pause_step(
 ) -> Response:
     """Pause a step, while the rest goes on."""
     try:
-        step_holds.pause(office, slug, step, skip=bool(skip), by=seen.name)
+        step_holds.pause(office, slug, step, skip=bool(skip), by=seen.caller.name)
     except Conflict as error:
         return _page(office, request, seen, slug, look_of(request, seen).refusal(error))
     note(office, seen, "POST /cascades/{slug}/steps/{step}/pause", f"{slug} {step}")
@@ -86,7 +86,7 @@ def pause_step(
 @router.post(PLACE + "/steps/resume")
 def resume_step(office: InOffice, request: Request, seen: Writer, slug: Slug, step: Name) -> Response:
     """Let a paused step go on."""
-    done = step_holds.resume(office, slug, step, by=seen.name)
+    done = step_holds.resume(office, slug, step, by=seen.caller.name)
     note(office, seen, "POST /cascades/{slug}/steps/{step}/resume", f"{slug} {step}")
     look = look_of(request, seen)
     said = look._("The step goes on. People who waited at it: %(n)s.", n=look.n(done.runs))
@@ -96,7 +96,7 @@ def resume_step(office: InOffice, request: Request, seen: Writer, slug: Slug, st
 @router.post(PLACE + "/canary/pass")
 def pass_canary(office: InOffice, request: Request, seen: Writer, slug: Slug) -> Response:
     """Let everybody get the version that a share tries."""
-    version_canaries.let_pass(office, slug, by=seen.name)
+    version_canaries.let_pass(office, slug, by=seen.caller.name)
     note(office, seen, "POST /cascades/{slug}/canaries/pass", slug)
     return _done(request, slug, look_of(request, seen)._("Everybody who enters gets it now."))
 
@@ -104,7 +104,7 @@ def pass_canary(office: InOffice, request: Request, seen: Writer, slug: Slug) ->
 @router.post(PLACE + "/canary/stop")
 def stop_canary(office: InOffice, request: Request, seen: Writer, slug: Slug) -> Response:
     """Let nobody get the version that a share tries."""
-    version_canaries.stop(office, slug, by=seen.name)
+    version_canaries.stop(office, slug, by=seen.caller.name)
     note(office, seen, "POST /cascades/{slug}/canaries/stop", slug)
     return _done(request, slug, look_of(request, seen)._("Everybody enters the version before again."))
 

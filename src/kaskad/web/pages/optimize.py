@@ -98,7 +98,7 @@ def make_draft(
     steps = [name for name in order.split(",") if name]
     spans = dict(pair.split("=", 1) for pair in waits.split(",") if "=" in pair)
     editing.change(
-        office, slug, revision, seen.name,
+        office, slug, revision, seen.caller.name,
         lambda text: split_drawn(slug, text, parts) if parts else redrawn(slug, text, steps, spans),
     )  # fmt: skip
     note(office, seen, "POST /cascades/{slug}/optimize/draft", slug)

@@ -137,7 +137,7 @@ def take_preset(office: InOffice, request: Request, seen: Owner, preset: Text = 
     """Make a draft from a template, or take the one that was made from it before."""
     text = presets.made(preset, look_of(request, seen).language, preset, "", brand.show(office).currency)
     if not any(each.slug == preset for each in cascades.listing(office, counted=False)):
-        editing.begin(office, preset, text, seen.name)
+        editing.begin(office, preset, text, seen.caller.name)
         note(office, seen, "POST /cascades/new", preset)
     return go(f"/start/launch?cascade={preset}")
 

@@ -52,7 +52,7 @@ def start(
     margin = _share(opt_out, -1) if opt_out.strip() else None
     rule = Rule(by, after, USUAL.confidence, margin, bool(promote)) if by else None
     try:
-        begun = trials.start(office, slug, {version: _share(share)}, rule=rule, by=seen.name)
+        begun = trials.start(office, slug, {version: _share(share)}, rule=rule, by=seen.caller.name)
     except (Invalid, Conflict) as error:
         return _page(office, request, seen, slug, look_of(request, seen).refusal(error))
     look = look_of(request, seen)
@@ -78,7 +78,7 @@ def promote(
     office: InOffice, request: Request, seen: Writer, slug: Slug, version: Number, why: Text = ""
 ) -> Response:
     """Let everybody enter a version that was on trial."""
-    trials.promote(office, slug, version, by=seen.name, why=why)
+    trials.promote(office, slug, version, by=seen.caller.name, why=why)
     said = look_of(request, seen)._("Everybody enters version %(n)s now.", n=version)
     return _done(office, request, seen, slug, "/promote", said)
 
@@ -86,7 +86,7 @@ def promote(
 @router.post(PLACE + "/end")
 def end(office: InOffice, request: Request, seen: Writer, slug: Slug, why: Text = "") -> Response:
     """End a trial without a promotion."""
-    trials.end(office, slug, by=seen.name, why=why)
+    trials.end(office, slug, by=seen.caller.name, why=why)
     said = look_of(request, seen)._("The trial is over; everybody enters the version that ran before.")
     return _done(office, request, seen, slug, "/end", said)
 

@@ -78,7 +78,7 @@ def take(
     `revision`: of what was the draft, or ran, when the page was read; nobody's draft of since then is lost.
     """
     source = cascades.version(office, slug, version).source
-    cascades.put(office, slug, source, by=seen.name, revision=revision)
+    cascades.put(office, slug, source, by=seen.caller.name, revision=revision)
     note(office, seen, "PUT /cascades/{slug}", slug)
     said = look_of(request, seen)._(
         "Version %(n)s is the draft now: activate it, and people enter by it.", n=version
