@@ -2,8 +2,12 @@
 
 import msgspec
 
+from engine.test_guards import directly
+from kaskad.actions import forecast
+from kaskad.domain.policy import Policy, Redial
 from kaskad.domain.terms import Channel, Kind, Reason
-from kaskad.store import contacts
+from kaskad.engine.catalog import POLICY
+from kaskad.store import contacts, settings
 from support.stage import Stage
 
 CASCADE = """
@@ -84,3 +88,38 @@ def test_a_call_that_cannot_be_made_again_has_failed_and_the_next_step_goes_at_o
     stage.passes("2h")
     assert stage.states(ann) == {"call": "failed", "sms": "sent"}
     assert stage.sent(ann) == ["call", "sms"]
+
+
+def called(stage, people):
+    """Let every other of them be busy for the first call."""
+    stage.deliver(events=[stage.told(person, "joined") for person in people])
+    for number, person in enumerate(people[1::2]):
+        ended(stage, person, "busy", f"{person} c{number} busy")
+    stage.passes("16m")
+    for person in people:
+        stage.receipt(person, Kind.ANSWERED, event=f"{person} completed")
+
+
+def test_a_forecast_counts_calls_as_often_as_they_were_paid(db):
+    """Half of the people are called twice: what that costs comes within the range that was told."""
+    stage = Stage(db, account_each={"prices": {"minor": 1000, "currency": "KZT"}})
+    stage.cascade(CASCADE.replace("  - {id: sms, channel: sms, text: t, wait: 2h}\n", ""))
+    everybody = [
+        stage.person(f"p{n}", [Channel.SMS], addresses={Channel.SMS: f"+7700000{n:04}"}) for n in range(80)
+    ]
+    office = directly(stage)
+    assert forecast.of_typical(office, "calls").cost == {"KZT": 1_000_000}, "nothing is known yet"
+    called(stage, everybody[:40])
+    told = forecast.of_typical(office, "calls")
+    assert told.messages == 1_000 and 1_400_000 < told.cost["KZT"] < 1_600_000
+    assert told.cost_ranges["KZT"].low < 1_500_000 < told.cost_ranges["KZT"].high
+    assert round(told.steps[0].each * 1_000) == told.cost["KZT"]
+    called(stage, everybody[40:])
+    again = forecast.of_typical(office, "calls")
+    assert again.cost_ranges["KZT"].high - again.cost_ranges["KZT"].low < (
+        told.cost_ranges["KZT"].high - told.cost_ranges["KZT"].low
+    )
+    redial = msgspec.structs.replace(Policy.unlimited(), redial=Redial(calls=1))
+    with db.write() as tx:
+        settings.put(tx, POLICY, redial)
+    assert forecast.of_typical(office, "calls").cost == {"KZT": 1_000_000}, "none is made again any more"

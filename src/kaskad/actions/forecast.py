@@ -47,12 +47,12 @@ class StepForecast(Struct, frozen=True):
     """One step, in people; `passed` tells of all who enter whom it would pass over, by reason; of those who
     come to it, for whose message there is no money (`over_budget`).
 
-    `each` is what one message costs, in minor units: its mean, None where no account tells it. `rate` is the
-    share of those written to who react, `seen` of how many people of its own that is known. `notes`:
-    `no_prior` (nobody is counted as reacting), `no_account` (none could send the step: nobody would get it),
-    `no_price`, `price_changes` (messages are counted at the price of when they go), `condition` (counted as
-    if it held for everybody), `paused` (people wait at the step), `late` (they wait until it is too late for
-    it), `passed_over` (it is paused, and passed over).
+    `each` is what one message costs, in minor units: its mean, with all its tries; None where no account
+    tells it. `rate` is the share of those written to who react, `seen` of how many people of its own that is
+    known. `notes`: `no_prior` (nobody is counted as reacting), `no_account` (none could send the step: nobody
+    would get it), `no_price`, `price_changes` (messages are counted at the price of when they go),
+    `condition` (counted as if it held for everybody), `paused` (people wait at the step), `late` (they wait
+    until it is too late for it), `passed_over` (it is paused, and passed over).
     """
 
     step: str
@@ -245,7 +245,7 @@ class _Making:
             stages(cascade, self.asker.waiting), [step.channels[0] for step in cascade.steps],
             [step.success for step in cascade.steps], cascade.first,
         )  # fmt: skip
-        self._outlook = Outlook(self._plan, known.today, known.elsewhere)
+        self._outlook = Outlook(self._plan, known.today, known.elsewhere, known.again)
         self._part, self._entered = part, self._people.size * self._people.stay
         wanted = expected(self._plan, self._people, self._outlook)
         self.wanted = {currency: float(each[0]) for currency, each in wanted.cost.items() if currency}

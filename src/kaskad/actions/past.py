@@ -12,9 +12,12 @@ from kaskad.analytics.changed import Changed
 from kaskad.analytics.courses import WEEK, Tally, tally, weekly
 from kaskad.analytics.scope import People, Scope
 from kaskad.domain.cascade import Cascade, Span
+from kaskad.domain.clocks import most_tries
 from kaskad.domain.errors import NotFound
 from kaskad.domain.policy import Policy
 from kaskad.domain.version import prepare
+from kaskad.engine.catalog import POLICY
+from kaskad.planning.again import ONCE, Again, Made, Tries
 from kaskad.planning.ageing import aged, moves
 from kaskad.planning.history import WAITING, Cell, Happened, asks_messages, happened
 from kaskad.planning.outlook import Event
@@ -22,6 +25,7 @@ from kaskad.planning.rates import Seen
 from kaskad.planning.same_steps import named_as
 from kaskad.planning.walk import stages
 from kaskad.store import cascades as store
+from kaskad.store import settings
 from kaskad.store.courses import HOUR_MS
 from kaskad.store.db import Transaction
 
@@ -42,6 +46,7 @@ class Past(Struct, frozen=True):
     elsewhere: Mapping[Event, Sequence[Seen]]
     today: Happened
     goal: Seen = Seen(0, 0)
+    again: Again = ONCE  # how often messages are made again, whenever that was
 
     @property
     def learnt(self) -> bool:
@@ -53,25 +58,43 @@ def past(office: Office, slug: str, cascade: Cascade) -> Past:
     """Return what has happened in a cascade of that name, seen from `cascade`, and in others."""
     with office.read() as tx:
         own, elsewhere, changed = Happened({}), dict[Event, list[Seen]](), Changed(tx, office.now())
+        policy, tries_elsewhere = settings.get(tx, POLICY, Policy) or Policy(), dict[int, list[Tries]]()
         for row in sorted(store.all_cascades(tx), key=lambda row: -row.changed_at)[: CASCADES + 1]:
             if row.slug == slug or row.version_id is None:
                 continue
             theirs = cascade_of(office, tx, row.version_id)
             told = _happened(office, tx, theirs, row.id, row.version_id, changed)
+            for (_, channel), tries in _again(told, theirs, policy).items():
+                tries_elsewhere.setdefault(channel, []).append(tries)
             for step in theirs.steps:
                 cell = told.step(step.number)
                 if cell.of:
                     seen = elsewhere.setdefault((step.channels[0], step.success), [])
                     seen.append(Seen(cell.of, cell.reacted))
-        weeks = dict[int, Happened]()
+        weeks, own_tries = dict[int, Happened](), dict[Made, Tries]()
         for version_id, cascade_id in versions_of(tx, slug):
             before = cascade_of(office, tx, version_id)
             scope, told = _ripe(office, tx, before, cascade_id, version_id, changed)
             _add(own, cascade, before, told)
+            _add_tries(own_tries, cascade, before, _again(told, before, policy))
             legs = asks_messages(stages(before))
             for week, found in weekly(tx, cascade_id, scope, changed, legs=legs).items():
                 _add(weeks.setdefault(week, Happened({})), cascade, before, _told(before, found))
-        return Past(own, elsewhere, *_as_of(weeks, office.now() // HOUR_MS // WEEK))
+        again = Again(_most(cascade, policy), own_tries, tries_elsewhere)
+        return Past(own, elsewhere, *_as_of(weeks, office.now() // HOUR_MS // WEEK), again=again)
+
+
+def _again(told: Happened, cascade: Cascade, policy: Policy) -> dict[Made, Tries]:
+    """Return how often messages were made again that may be."""
+    most = _most(cascade, policy)
+    return {made: tries for made, tries in told.tries.items() if made in most}
+
+
+def _most(cascade: Cascade, policy: Policy) -> dict[Made, int]:
+    """Return how often messages are made at most, of steps and channels where that is more than once."""
+    version = prepare(0, 0, cascade, policy)
+    found = {made: most_tries(version, *made) for made in version.rules}
+    return {made: most for made, most in found.items() if most > 1}
 
 
 def _as_of(weeks: Mapping[int, Happened], now: int) -> tuple[Happened, Seen]:
@@ -128,7 +151,7 @@ def together(
         cells = [other.step(step.number) for other in others]
         seen = [Seen(cell.of, cell.reacted) for cell in cells if cell.of]
         found.setdefault((step.channels[0], step.success), []).extend(seen)
-    return Past(own, found, own)
+    return Past(own, found, own, again=whole.again)
 
 
 def _happened(
@@ -189,3 +212,13 @@ def _add(own: Happened, cascade: Cascade, before: Cascade, told: Happened) -> No
         own.over += told.over
         own.converted += told.converted
         own.under_way += told.under_way
+
+
+def _add_tries(
+    own: dict[Made, Tries], cascade: Cascade, before: Cascade, told: Mapping[Made, Tries]
+) -> None:  # fmt: skip
+    """Add how often messages were made in a version at those of its steps that are still there."""
+    numbers = named_as(cascade, before)
+    for (step, channel), tries in told.items():
+        for number in numbers.get(step, ()):
+            own.setdefault((number, channel), Tries()).update(tries)

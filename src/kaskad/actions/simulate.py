@@ -204,7 +204,7 @@ def outlook_of(cascade: Cascade, known: Past) -> Outlook:
         stages(cascade), [step.channels[0] for step in cascade.steps],
         [step.success for step in cascade.steps], cascade.first,
     )  # fmt: skip
-    return Outlook(plan, known.today, known.elsewhere)
+    return Outlook(plan, known.today, known.elsewhere, known.again)
 
 
 def world_of(

@@ -85,7 +85,7 @@ def _look(
         stages(cascade), [step.channels[0] for step in cascade.steps],
         [step.success for step in cascade.steps], cascade.first,
     )  # fmt: skip
-    outlook = Outlook(plan, known.today, known.elsewhere)
+    outlook = Outlook(plan, known.today, known.elsewhere, known.again)
     ground = arranged(cascade, kinds, outlook, asker.times_after, currency)
     told: Told = spread_over(told_by(ground, outlook.means), SPREADS)
     return _Look(ground, outlook, fitted(ground.items, ground.groups, told, SPREADS))

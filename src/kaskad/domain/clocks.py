@@ -89,6 +89,13 @@ def redial_at(version: Version, passage: Passage, now: int) -> int | None:
     return None if after_ms is None else now + after_ms
 
 
+def most_tries(version: Version, number: int, channel: int) -> int:
+    """Return how often a step's message is made over a channel, at most."""
+    on_fail = version.cascade.steps[number].on_fail
+    calls = version.policy.redial.calls if channel == _ROBOT and on_fail not in ("next", "stop") else 1
+    return max(calls, 1 + len(RETRY_AFTER_MS) if on_fail == "retry" else 1)
+
+
 def anchored_due(step: Step, run: Run, anchor_at: int, zone: str) -> int:
     """Return when an anchored step is due by its anchor, before windows are looked at (C8)."""
     at = step.at or Anchor()

@@ -28,6 +28,7 @@ from kaskad.planning.walk import (
     Worlds,
     added_up,
     through,
+    tries,
 )
 
 _LEAST = 1e-9  # of a minor unit
@@ -183,7 +184,8 @@ class _Wish(Struct):
     place: _Place
     here: Here
     ask: Ask
-    takes: Sequence[float]  # of each limit
+    takes: Sequence[float]  # of each limit, a try
+    tries: Worlds  # how often each is made, on average
     people: Worlds
     served: Worlds
 
@@ -280,13 +282,17 @@ class _Spending:
         if each is not None and place.spent + each.takes(price, ask.currency, ask.account_id) > each.left:
             self._pass_over(place, here)
             return
-        yield _Wish(place, here, ask, takes, here.people, here.people)
+        made = tries(here.people, self._rates(place.step, ask, here.written), self._take)
+        made = np.ones(self._worlds) if made is None else made
+        ask = structs.replace(ask, tries=made)
+        yield _Wish(place, here, ask, takes, made, here.people, here.people)
 
     def _serve(self, wishes: Sequence[_Wish]) -> None:
         """Pay for as many of the messages that go together as there is money for, and let people go on."""
         for number, left in enumerate(self._left):
             asked = sum(
-                (wish.served * wish.takes[number] for wish in wishes if wish.takes[number]), np.zeros(1)
+                (wish.served * wish.tries * wish.takes[number] for wish in wishes if wish.takes[number]),
+                np.zeros(1),
             )
             if np.all(asked <= left):
                 continue
@@ -300,7 +306,7 @@ class _Spending:
             more = wish.people - wish.served
             if more.any():
                 for left, takes in zip(self._left, wish.takes, strict=True):
-                    more = np.clip(np.floor(left / takes), 0.0, more) if takes else more
+                    more = np.clip(np.floor(left / (takes * wish.tries)), 0.0, more) if takes else more
                 self._pay(wish, more)
                 wish.served = wish.served + more
         for wish in wishes:
@@ -309,7 +315,7 @@ class _Spending:
     def _pay(self, wish: _Wish, messages: Worlds) -> None:
         for number, takes in enumerate(wish.takes):
             if takes:
-                self._left[number] = np.maximum(self._left[number] - messages * takes, 0.0)
+                self._left[number] = np.maximum(self._left[number] - messages * wish.tries * takes, 0.0)
 
     def _let_go(self, wish: _Wish) -> None:
         """Let those go on who got their message, and those who did not."""
@@ -334,7 +340,7 @@ class _Spending:
 
     def _waiting(self, wish: _Wish, latest: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
         """Yield until when people wait for a budget to begin anew, and in which worlds they do."""
-        lacks = [left < takes for left, takes in zip(self._left, wish.takes, strict=True)]
+        lacks = [left < takes * wish.tries for left, takes in zip(self._left, wish.takes, strict=True)]
         open_to = ~np.any([lack for lack, ends in zip(lacks, self._ends, strict=True) if ends is None]
                           or [np.zeros(self._worlds, bool)], axis=0)  # fmt: skip
         for ends, number in sorted(((ends, n) for n, ends in enumerate(self._ends) if ends), reverse=True):

@@ -10,6 +10,7 @@ from msgspec import Struct
 from kaskad.domain.course import LEVELS, Leg, Shape
 from kaskad.domain.figures import LEFT, SEEN
 from kaskad.domain.terms import Outcome
+from kaskad.planning.again import Made, Tries, tried
 from kaskad.planning.walk import Stage
 
 WAITING = 0.05  # above this share of a step's people without an end nothing is learnt: the quick are first
@@ -76,6 +77,7 @@ class Happened(Struct):
     reached: int = 0
     silent: int = 0
     shocks: dict[Place, Shock] = {}
+    tries: dict[Made, Tries] = {}
 
     def include(self, other: Happened) -> None:
         """Add the people of another version; its steps are others, so nothing is said of cells."""
@@ -96,7 +98,7 @@ class Happened(Struct):
 
 def happened(stages: Sequence[Stage], shapes: Mapping[Shape, int], legs: Mapping[Leg, int]) -> Happened:
     """Return what the runs of a version, and their messages, tell. Runs that were held out tell nothing."""
-    past, after = Happened({}), [_after(stages, step) for step in range(len(stages))]
+    past, after = Happened({}, tries=tried(legs)), [_after(stages, step) for step in range(len(stages))]
     for shape, runs in shapes.items():
         if shape.holdout or any(step >= len(stages) for step in shape.steps):
             continue

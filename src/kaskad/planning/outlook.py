@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import scipy
@@ -10,6 +11,7 @@ from msgspec import Struct
 from numpy.random import default_rng
 
 from kaskad.domain.terms import Channel, Reaction
+from kaskad.planning.again import ONCE, Again
 from kaskad.planning.history import Cell, Happened, Shock
 from kaskad.planning.priors import reacts
 from kaskad.planning.rates import Belief, Family, Seen, faded, fading, family, mixture, moved, shifted
@@ -19,7 +21,7 @@ Event = tuple[Channel, Reaction | None]  # what counts as success, where: rates 
 Elsewhere = Mapping[Event, Sequence[Seen]]
 
 _NOTHING = Cell()
-_LEAVING, _FADING, _WEEK = 1_000, 1_001, 1_002  # no step and no channel has these numbers
+_LEAVING, _FADING, _WEEK, _AGAIN = 1_000, 1_001, 1_002, 1_003  # no step and no channel has these numbers
 NEVER = Belief(np.ones(1), np.full(1, 1e-9), np.ones(1))
 
 
@@ -56,8 +58,9 @@ def _in_common(rates: Worlds, seed: int, step: int, shock: Shock) -> Worlds:
 class Outlook:
     """What is believed of each step's rates, by what is known."""
 
-    def __init__(self, plan: Plan, own: Happened, elsewhere: Elsewhere) -> None:
+    def __init__(self, plan: Plan, own: Happened, elsewhere: Elsewhere, again: Again = ONCE) -> None:
         self._plan, self._own, self._elsewhere = plan, own, elsewhere
+        self._again = cache(lambda step, channel: again.believed((step, channel.code)))
         # Of a step that a reaction does not end nobody counts who leaves it.
         self._counting = [
             number for number, stage in enumerate(plan.stages) if stage.ends or stage.branch is not None
@@ -77,7 +80,8 @@ class Outlook:
         reacting, leaving = self._believed(step, ask.channel, before)
         mean = reacting.mean
         gone = leaving.mean * (1.0 - mean) if leaving is not None else 0.0
-        return Rate(np.array([mean]), np.array([gone]))
+        again = tuple([np.array([each.mean]) for each in self._again(step, ask.channel)])
+        return Rate(np.array([mean]), np.array([gone]), again)
 
     def drawn(self, seed: int, count: int, part: int = 0) -> Rates:
         """Return rates for as many worlds; for one seed always the same.
@@ -87,6 +91,7 @@ class Outlook:
         kept: dict[tuple[int, Channel, int], Rate] = {}
         left: dict[int, Worlds] = {}
         fades = default_rng([seed, _FADING]).random(count)
+        again = cache(lambda step, channel: self._drawn_again(seed, count, step, channel))
 
         def rates(step: int, ask: Ask, before: int) -> Rate:
             place = step, ask.channel, before
@@ -103,10 +108,19 @@ class Outlook:
                     some = _in_common(some, seed, step, shock)
                 if step not in left:
                     left[step] = self._left(seed, step, count)
-                kept[place] = Rate(some, left[step] * (1.0 - some))
+                kept[place] = Rate(some, left[step] * (1.0 - some), again(step, ask.channel))
             return kept[place]
 
         return rates
+
+    def _drawn_again(self, seed: int, count: int, step: int, channel: Channel) -> tuple[Worlds, ...]:
+        """Return at which rate each try of a step is followed by another, in as many worlds."""
+        found = []
+        for number, belief in enumerate(self._again(step, channel)):
+            common = default_rng([seed, _AGAIN, channel.code, number]).random(count)
+            chance = default_rng([seed, _AGAIN, channel.code, number, step])
+            found.append(belief.draws(common, chance))
+        return tuple(found)
 
     def _seen(self) -> list[tuple[float, Seen]]:
         """Return the field's figure for each event of which something was seen, and what."""

@@ -31,6 +31,7 @@ class Ask(Struct, frozen=True):
     currency: str = ""  # "": nothing tells the price
     dated: Cost | None = None
     account_id: int = 0  # by whom it goes, where that one has a budget of its own
+    tries: Worlds | None = None  # how often each is made, on average; None: that is to be drawn
 
     def price_at(self, now: int) -> float:
         """Return what a message costs that goes now."""
@@ -56,10 +57,11 @@ class Stage(Struct, frozen=True):
 
 class Rate(Struct, frozen=True):
     """Shares of those who get a message of a step while silent: who react to it, and who leave without doing
-    so (they bought, said no, were stopped)."""
+    so (they bought, said no, were stopped). `again`: of first tries that another follows, of second, …"""
 
     reacts: Worlds
     leaves: Worlds
+    again: tuple[Worlds, ...] = ()
 
 
 Rates = Callable[[int, Ask, int], Rate]  # of a step, for these, to whom so many messages went before
@@ -174,7 +176,9 @@ def through(
         rate = rates(number, ask, here.written)
         met, met_heard = (_meet(each, stage, rate, take) for each in (here.silent, here.heard))
         moved = met.reacted + met_heard.reacted
-        _count(told, ask, met.got + met_heard.got, moved, met.left + met_heard.left)
+        got = met.got + met_heard.got
+        made = tries(got, rate, take) if ask.tries is None and ask.price else ask.tries
+        _count(told, ask, got, moved, met.left + met_heard.left, made)
         whole.reached = whole.reached + met.reacted
         on_silent = here.silent - met.reacted - met.left
         on_heard = here.heard - met_heard.reacted - met_heard.left
@@ -209,8 +213,20 @@ def _meet(people: Worlds, stage: Stage, rate: Rate, take: Take) -> _Met:
     return _Met(got, reacted, take(got - reacted, others))
 
 
-def _count(told: Passed, ask: Ask, sent: Worlds, reacted: Worlds, left: Worlds) -> None:
+def tries(messages: Worlds, rate: Rate, take: Take) -> Worlds | None:
+    """Return how often so many messages are made each, on average, and paid as often; None: all once."""
+    made, more = messages, messages
+    for share in rate.again:
+        more = take(more, share)
+        made = made + more
+    return np.where(messages > 0, made / np.maximum(messages, 1e-12), 1.0) if rate.again else None
+
+
+def _count(
+    told: Passed, ask: Ask, sent: Worlds, reacted: Worlds, left: Worlds, made: Worlds | None
+) -> None:  # fmt: skip
     told.sent = told.sent + sent
     told.reacted = told.reacted + reacted
     told.left = told.left + left
-    told.cost[ask.currency] = told.cost.get(ask.currency, _NOBODY) + sent * ask.price
+    paid = sent if made is None else sent * made
+    told.cost[ask.currency] = told.cost.get(ask.currency, _NOBODY) + paid * ask.price
