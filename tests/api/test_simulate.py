@@ -48,6 +48,17 @@ WRONG = (
 )
 
 
+@pytest.mark.parametrize("hours", ["T01:30+00:00", "T10:00+00:00, enter_over: 24h"])
+def test_a_date_that_nobody_tells_lies_at_an_hour_at_which_the_steps_may_go(hours, tmp_path, capsys):
+    file = tmp_path / "world.yaml"
+    file.write_text(f"world: {{people: 200, start: 2026-06-01{hours}}}\n")
+    run(["simulate", str(EXAMPLES / "webinar.yaml"), "--alone", "--expect", str(file), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert {"step": "sms", "note": "date_assumed"} in found["notes"]
+    assert [step["skipped"] for step in found["steps"]] == [{}] * 3
+    assert found["steps"][2]["messages"] > 50
+
+
 @pytest.mark.parametrize("name", ["abandoned-cart", "abandoned-cart.ru", "webinar", "webinar.ru"])
 def test_the_examples_hold(name, capsys):
     told = ["--alone", "--expect", str(EXAMPLES / "expectations" / f"{name}.yaml"), "--people", "400"]

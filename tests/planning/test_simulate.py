@@ -11,13 +11,14 @@ from msgspec.structs import replace
 from kaskad.domain.caps import Touch
 from kaskad.domain.decide import decide
 from kaskad.domain.definition import to_cascade
-from kaskad.domain.hours import hour_of_day
+from kaskad.domain.hours import add, hour_of_day
 from kaskad.domain.policy import HOUR, ControlGroup, Policy
 from kaskad.domain.rhythm import Rhythm
 from kaskad.domain.span import parse_span
 from kaskad.domain.terms import Channel, Kind, MessageClass, MessageState, Outcome, Reason, SkipReason
 from kaskad.domain.version import prepare
 from kaskad.planning import alike, simulate
+from kaskad.planning.begun import Begun
 from kaskad.planning.costs import fixed
 from kaskad.planning.forecast import Kind as Same
 from kaskad.planning.forecast import People, expected
@@ -27,7 +28,7 @@ from kaskad.planning.scene import Scene, staged, table_of
 from kaskad.planning.simulate import play
 from kaskad.planning.simulated import counted
 from kaskad.planning.walk import Ask, stages
-from kaskad.planning.world import Outage, World, typical
+from kaskad.planning.world import Outage, World, assumed_trigger, typical
 from kaskad.store import step_holds
 from support.databases import migrated
 from support.play import NOON
@@ -301,6 +302,21 @@ def test_a_step_goes_at_the_hour_at_which_the_person_reacts_most():
         sent = [one.at for life in lives for one in life.log if (one.what, one.step) == ("sent", 1)]
         found[hour] = {hour_of_day(at, "Asia/Almaty") // HOUR for at in sent}
     assert found == {11: {11}, 17: {17}}
+
+
+@pytest.mark.parametrize("by", ["24h", "14h", "12h30m"])
+@pytest.mark.parametrize("zone", ZONES)
+def test_a_date_that_is_assumed_lies_at_an_hour_of_the_persons_own(zone, by):
+    version = version_of(ANCHORED.replace("by: 14h", f"by: {by}"))  # 12h30m: no hour is open for all three
+    answers = typical(version.cascade, zone).answers
+    begun = Begun(version, assumed_trigger(version.cascade))
+    for entered_at in range(NOON, NOON + 24 * HOUR, 7 * HOUR // 4):
+        at = begun.told(entered_at, answers)["starts_at"]
+        first = add(entered_at, parse_span("2d"), "UTC")
+        assert first <= at < first + 24 * HOUR
+        assert 9.5 <= hour_of_day(at, zone) / HOUR < 21.5  # the SMS cannot go much earlier than due
+    told = Begun(version, {"starts_at": parse_span("2d"), "total": 5}).told(NOON + 1, answers)
+    assert told == {"starts_at": NOON + 1 + 48 * HOUR, "total": 5}
 
 
 def test_a_run_may_end_before_the_answer_to_its_message_is_lost():

@@ -19,7 +19,8 @@ NOTES = {
     "no_prior": "nobody reacts: the field has no figure for this channel (`rates` of the file tells one)",
     "no_price": "counted as free: no account tells a price (`prices` of the file may)",
     "condition": "its condition cannot be answered here: played as if it let everybody on",
-    "date_assumed": "its date is taken to be a day after all steps are due (`trigger` of the file tells it)",
+    "date_assumed": "its date is taken to be a day after all steps are due, at an hour at which these may go "
+    "(`trigger` of the file tells it)",
     "copied": "there are more people than were looked at: the others are taken to be like them",
     "paused": "it is paused: people wait at it, and nobody knows when it goes on",
     "passed_over": "it is paused: people pass it over",

@@ -146,7 +146,7 @@ def _anchored(
     version: Version, run: Run, step: Step, key: hours.WindowKey, answers: Answers, now: int
 ) -> When:
     assert step.at is not None
-    policy, zone = version.policy, answers.zones[0]
+    zone = answers.zones[0]
     anchor_at = (answers.anchors or {}).get(step.number)
     if anchor_at is None and not step.at.day:
         return When(None, SkipReason.CONDITION_FALSE, detail=f"no instant at {step.at.path}")
@@ -155,13 +155,17 @@ def _anchored(
         return _after_its_date(version, run, step, due_at, key, now)
     if due_at <= now:
         return _missed(version, run, step, due_at, anchor_at, answers, key, now)
-    earliest = due_at - policy.earliest_ok_ms
-    if step.at.earliest_ok is not None:
-        earliest = hours.subtract(due_at, step.at.earliest_ok, zone)
-    allowed = version.windows.last_before(due_at, max(earliest, now), key)
+    allowed = version.windows.last_before(due_at, max(earliest(version, step, due_at, zone), now), key)
     if allowed is None:
         return When(None, SkipReason.WINDOW_IMPOSSIBLE, detail=version.windows.why(key))
     return When(allowed, version.windows.why(key) if allowed < due_at else "anchored", allowed)
+
+
+def earliest(version: Version, step: Step, due_at: int, zone: str) -> int:
+    """Return how early a step may go that counts back from a date (C8)."""
+    if step.at is None or step.at.earliest_ok is None:
+        return due_at - version.policy.earliest_ok_ms
+    return hours.subtract(due_at, step.at.earliest_ok, zone)
 
 
 def _after_its_date(

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from kaskad.domain.alike import answered
 from kaskad.domain.caps import Touch
-from kaskad.domain.cascade import Span
 from kaskad.domain.clocks import patience_ms
 from kaskad.domain.decide import Enter, decide, enter, goal_ends_at, settle
 from kaskad.domain.entering import share
@@ -27,6 +26,7 @@ from kaskad.domain.timing import latest
 from kaskad.domain.version import Version
 from kaskad.planning.agenda import ANSWER, CALLED, DESK, FACT, MARK, MISSED, REPEAT, TURN, WAKE, Agenda
 from kaskad.planning.alike import Alike
+from kaskad.planning.begun import Begun
 from kaskad.planning.calls import Calls, desk_of
 from kaskad.planning.clocks import Clocks
 from kaskad.planning.held import FOLLOWED_MS, next_look
@@ -98,7 +98,7 @@ class _Play:
         self._calls = None if desk is None else Calls(desk, *told, world.buys)
         self._answered: dict[tuple[int, ...], Decision | None] = {}
         self._anchors: dict[tuple[int, int], dict[int, int]] = {}
-        self._properties: dict[int, dict[str, object]] = {}
+        self._begun = Begun(version, world.trigger)
         self._purse = purse
         self._over = 0
         self._twice: dict[int, int] = {}
@@ -230,7 +230,8 @@ class _Play:
         scope = None
         if version.has_conditions:
             scope = condition_scope(
-                version, run, life.passages, sort.contact, self._told(run), [], sort.standing
+                version, run, life.passages, sort.contact, self._begun.told(run.entered_at, told), [],
+                sort.standing,
             )  # fmt: skip
         patience = patience_ms(version, max(run.step, 0))
         down = [code for code, line in self._lines.items() if line.is_down(now, patience)]
@@ -249,21 +250,11 @@ class _Play:
             told.dialogues, told.rhythm, told.traits,
         )  # fmt: skip
 
-    def _told(self, run: Run) -> dict[str, object]:
-        """Return the properties of the event that a run was begun by."""
-        found = self._properties.get(run.entered_at)
-        if found is None:
-            found = self._properties[run.entered_at] = {
-                name: add(run.entered_at, value, "UTC") if isinstance(value, Span) else value
-                for name, value in self._world.trigger.items()
-            }
-        return found
-
     def _anchors_of(self, life: Life) -> Mapping[int, int]:
         key = life.run.entered_at, life.sort.number
         found = self._anchors.get(key)
         if found is None:
-            told = self._told(life.run)
+            told = self._begun.told(life.run.entered_at, life.sort.answers)
             found = self._anchors[key] = {
                 step.number: at
                 for step in self._version.anchored

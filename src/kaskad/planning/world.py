@@ -70,6 +70,10 @@ SEEN: Mapping[Channel, float] = MappingProxyType({
 DECIDES = Delay(15 * MINUTE, 1.0, 20 * SECOND)  # from a reaction to the goal
 
 
+class Assumed(Span, frozen=True):
+    """An instant after the entry that nobody has told: at the next hour at which the steps by it may go."""
+
+
 class Outage(Struct, frozen=True):
     """A channel's service takes nothing from then to then, counted from the start."""
 
@@ -159,7 +163,7 @@ def assumed_trigger(cascade: Cascade) -> dict[str, object]:
             by = step.at.by if step.at.before else Span()
             known = spans.get(name, Span())
             spans[name] = max(known, Span(by.ms, by.days + 31 * by.months + 1), key=_length)
-    return dict(spans)
+    return {name: Assumed(span.ms, span.days, span.months) for name, span in spans.items()}
 
 
 def _length(span: Span) -> int:

@@ -48,7 +48,10 @@ NOTES = {
     "no_prior": N_("Nobody reacts: the field has no figure for this channel. Tell one under `rates`."),
     "no_price": N_("Counted as free: no account tells a price."),
     "condition": N_("Its condition cannot be answered here: played as if it let everybody on."),
-    "date_assumed": N_("Its date is taken to be a day after all steps are due. Tell it under `trigger`."),
+    "date_assumed": N_(
+        "Its date is taken to be a day after all steps are due, at an hour at which these may go. "
+        "Tell it under `trigger`."
+    ),
     "copied": N_("There are more people than were looked at: the others are taken to be like them."),
     "paused": N_("It is paused: people wait at it, and nobody knows when it goes on."),
     "passed_over": N_("It is paused: people pass it over."),
