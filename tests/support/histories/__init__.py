@@ -20,7 +20,7 @@ from unittest.mock import patch
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kaskad.engine import move
+from kaskad.engine.noting import Notes
 from kaskad.store.db import Database
 from support.histories.later import acts_of
 from support.histories.life import FROM, Life
@@ -99,7 +99,7 @@ def _raised(self: Any, run: Any, passages: Any, error: Exception) -> None:
 
 def _tried(history: History, databases: Databases) -> Failure | None:
     acts = iter(history.acts)
-    with databases() as (db, other), patch.object(move._Mover, "_set_aside", _raised):
+    with databases() as (db, other), patch.object(Notes, "set_aside", _raised):
         try:
             lived(history.seed, acts, db, other)
         except Exception as error:
