@@ -241,7 +241,7 @@ def test_the_editor_works_without_a_script_and_tells_what_is_wrong(site):
         assert client.post("/cascades/draft/edit", data=form).status_code == 409
         headers = {"X-CSRF-Token": token, "If-Match": revision}
         put = client.put("/api/v1/cascades/draft", content=b"cascade: draft", headers=headers)
-        assert put.status_code == 409 and "Marketer" in put.json()["detail"]
+        assert put.status_code == 409 and "marketer@example.org" in put.json()["detail"]
         taken = client.post("/cascades/new", data={"csrf": token, "slug": "draft", "title": "x"})
         made = client.post("/api/v1/lists", json={"name": "nobody"}, headers={"X-CSRF-Token": token})
         assert made.status_code < 300, made.text

@@ -56,7 +56,7 @@ def test_a_marketer_looks_wishes_and_makes_a_proposal_the_draft(visit, site):
     assert page.locator(".acts a").get_attribute("href") == "/cascades/cart/edit"
     draft = api.get("/cascades/cart")["draft"]
     assert draft["source"].index("id: chat") < draft["source"].index("id: robot")
-    assert draft["saved_by"] == "Marketer"
+    assert draft["saved_by"] == "marketer@example.org"
 
 
 def test_segments_with_ways_of_their_own_become_one_draft(visit, site):
