@@ -38,11 +38,11 @@ def when(
     channel = _CHANNELS[channel_code]
     key = version.windows.key(channel, version.cascade.message_class, answers.zones, answers.country, urgent)
     if step.at is not None:
-        when = _anchored(version, run, step, key, answers, now)
-        held = when.at is not None and when.at <= now and _capped(
-            version, run, step, channel, answers, now, when.due_at, urgent
+        by_date = _anchored(version, run, step, key, answers, now)
+        held = by_date.at is not None and by_date.at <= now and _capped(
+            version, run, step, channel, answers, now, by_date.due_at, urgent
         )  # fmt: skip
-        return held or when
+        return held or by_date
     if due_at and now > latest(version, due_at) and not urgent:
         return When(None, SkipReason.TOO_LATE)
     at = max(now, due_at, 0 if urgent else _gap_ends_at(version, passages))

@@ -89,6 +89,7 @@ def _packed(values: array[int], oid: int) -> bytes:
 
 
 def bigints(values: Sequence[int | None]) -> _Array | str:
+    """Return the array in binary form, or as text where a value is missing."""
     try:
         return _Bigints(_packed(array("q", values), 20))  # type: ignore[arg-type]
     except TypeError:  # there is a None, which this form has no room for
