@@ -9,6 +9,7 @@ from msgspec import structs
 from engine.test_guards import directly, let_in
 from kaskad.actions import alarms, cascades, guards, step_holds, trials, version_canaries, winners
 from kaskad.actions.canaries import Wanted
+from kaskad.actions.cascade_texts import versions
 from kaskad.actions.step_pauses import SENT_AGAIN, WAITS
 from kaskad.analytics.winners import Count
 from kaskad.domain.cascade import Anchor, Choose, Clock, Content, Span, Step, Utm, Variant, Winner
@@ -208,7 +209,7 @@ def test_a_paused_step_under_another_name_is_told_of_and_a_guardrails_is_known_b
     office = directly(stage)
     stage.cascade(CASCADE % "tell")
     with stage.db.write() as tx:
-        store.put(tx, (cascades.versions(office, "cart")[0].id, 0), 1, skip=True, why="too many came back")
+        store.put(tx, (versions(office, "cart")[0].id, 0), 1, skip=True, why="too many came back")
     step_holds.pause(office, "cart", "sms", by="ann")
     other = (CASCADE % "tell").replace("id: letter", "id: mail").replace("id: sms", "id: short")
     passed_over = "Step 'mail' stays paused: people pass it over until somebody resumes it."
@@ -266,7 +267,7 @@ def test_an_earlier_version_that_is_tried_has_the_pauses_of_what_runs(stage):
     cascades.activate(office, "cart")
     with stage.db.write() as tx:
         for step in (0, 1):
-            store.put(tx, (cascades.versions(office, "cart")[0].id, step), 1, skip=False, why="bad")
+            store.put(tx, (versions(office, "cart")[0].id, step), 1, skip=False, why="bad")
     told = trials.start(office, "cart", {1: 5_000}).paused
     assert [(one.step, one.what) for one in told[1]] == [("letter", WAITS), ("sms", SENT_AGAIN)]
     held = [(one.version, one.step) for one in step_holds.listing(office, "cart")]
@@ -285,7 +286,7 @@ def test_what_a_guardrail_pauses_meanwhile_stays_paused_in_the_version_that_take
     else:
         rule = Rule("reacted", 100, promote=True) if way == "winner" else None
         trials.start(office, "cart", {trials.NEXT: 5_000}, rule=rule)
-    (_, first) = cascades.versions(office, "cart")
+    (_, first) = versions(office, "cart")
     with stage.db.write() as tx:
         for step in (0, 1):
             store.put(tx, (first.id, step), stage.clock.now(), skip=False, why="too many came back")

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from kaskad.actions import accounts, cascades, guards, money, set_aside, step_holds, stops
+from kaskad.actions import accounts, guards, money, set_aside, step_holds, stops
+from kaskad.actions.cascade_texts import definition_of
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
 from kaskad.actions.winners import undone
@@ -195,7 +196,7 @@ def _of_cascades(office: Office) -> Iterator[Alarm]:
                 continue
             try:
                 lacking = missing_accounts(
-                    cascades.definition_of(office, tx, row), usable, rates=office.engine.world.money.rates,
+                    definition_of(office, tx, row), usable, rates=office.engine.world.money.rates,
                     day=office.now() // DAY_MS,
                 )  # fmt: skip
             except (Conflict, Invalid):  # a draft, or its alarm says that it does not read

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from kaskad.actions.approving import State, is_required, states
-from kaskad.actions.cascades import source_of
+from kaskad.actions.cascade_texts import source_of
 from kaskad.actions.office import Office
 from kaskad.domain.approval import Piece, of_wording, pieces_of
 from kaskad.domain.definition import load

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 
-from kaskad.actions.cascades import source_of
+from kaskad.actions.cascade_texts import source_of
 from kaskad.actions.office import Office
 from kaskad.domain.condition import Event, Kept, parse, walk
 from kaskad.domain.errors import Invalid

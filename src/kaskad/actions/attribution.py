@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from kaskad.actions import asked
-from kaskad.actions.cascades import cascade_of
+from kaskad.actions.cascade_texts import cascade_of
 from kaskad.actions.office import Office
 from kaskad.analytics.attribution import DAY_MS, RULES, share_out
 from kaskad.analytics.scope import ENDS_FIRST

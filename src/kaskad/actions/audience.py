@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct, json
 
-from kaskad.actions.cascades import source_of
+from kaskad.actions.cascade_texts import source_of
 from kaskad.actions.office import Office
 from kaskad.actions.rates import into
 from kaskad.actions.template_check import PIECE, Check, Findings, by_language, ids_after

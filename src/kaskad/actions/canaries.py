@@ -13,7 +13,7 @@ from heapq import nsmallest
 from msgspec import Struct
 
 from kaskad.actions import lists
-from kaskad.actions.cascades import cascade_of
+from kaskad.actions.cascade_texts import cascade_of
 from kaskad.actions.office import Office
 from kaskad.analytics.courses import Tally, tally_of
 from kaskad.domain.cascade import Cascade

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import unified_diff
-from hashlib import sha256
-
 from msgspec import Struct
 
 from kaskad.actions import approving, law, scores
 from kaskad.actions.approved_texts import wrong_texts
+from kaskad.actions.cascade_texts import cascade_of, differing, next_text, revision_of
 from kaskad.actions.guard_counts import forgive
 from kaskad.actions.held import approved, held_against_accounts
 from kaskad.actions.office import Office
@@ -17,7 +15,7 @@ from kaskad.actions.step_pauses import PausedStep, pauses_of, told_in, told_of
 from kaskad.analytics.courses import standings, uncounted
 from kaskad.domain.approval import pieces_of
 from kaskad.domain.cascade import Cascade
-from kaskad.domain.definition import Loaded, Problem, defined, load
+from kaskad.domain.definition import Loaded, Problem, load
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.policy import DAY, Policy
 from kaskad.domain.segment import asked_by
@@ -29,10 +27,8 @@ from kaskad.store import accounts as account_store
 from kaskad.store import cascades as store
 from kaskad.store import settings as setting_store
 from kaskad.store import step_holds, templates
-from kaskad.store.cascades import CascadeRow, DraftRow, VersionRow
+from kaskad.store.cascades import CascadeRow, DraftRow
 from kaskad.store.db import Transaction
-
-DRAFT, CURRENT = "draft", "current"
 
 
 class StepOutline(Struct, frozen=True):
@@ -149,11 +145,6 @@ def check(text: str, office: Office | None = None, name: str = "definition") -> 
     return loaded if office is None else held_against_accounts(office, loaded, text)
 
 
-def revision_of(text: str) -> str:
-    """Return what names a text; another text has another one."""
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
 def put(office: Office, slug: str, text: str, *, by: str = "", revision: str = "") -> Saved:
     """Save a definition as the cascade's draft, with its mistakes if it has some; nothing runs by it yet.
 
@@ -216,24 +207,6 @@ def find(office: Office, slug: str) -> Whole:
         return Whole(stands, source, draft)
 
 
-def versions(office: Office, slug: str) -> list[VersionRow]:
-    """Return the versions of a cascade, the latest first; raises NotFound."""
-    with office.read() as tx:
-        return store.versions_of(tx, store.by_slug(tx, slug).id)[::-1]
-
-
-def version(office: Office, slug: str, number: int) -> VersionRow:
-    """Return one version; raises NotFound."""
-    with office.read() as tx:
-        return store.version_by_number(tx, slug, number)
-
-
-def diff(office: Office, slug: str, old: str, new: str) -> str:
-    """Return how two texts of a cascade differ; each is a version's number, `current` or `draft`."""
-    with office.read() as tx:
-        return _diff(_text(tx, slug, old), _text(tx, slug, new), f"{slug} {old}", f"{slug} {new}")
-
-
 def activate(office: Office, slug: str, *, ours: bool = False) -> Controlled:
     """Let people enter by the draft from now on; runs under way keep their version.
 
@@ -254,7 +227,7 @@ def activate(office: Office, slug: str, *, ours: bool = False) -> Controlled:
 def ready(office: Office, slug: str, *, ours: bool = False) -> tuple[Cascade, str]:
     """Return what would be activated next, with its text, once nothing forbids it; see `activate`."""
     with office.read() as tx:
-        text = _next_text(tx, store.by_slug(tx, slug))
+        text = next_text(tx, store.by_slug(tx, slug))
     loaded = _load(slug, text)
     if loaded.cascade is None:
         raise Invalid([problem.text(slug) for problem in loaded.errors])
@@ -275,7 +248,7 @@ def plan(office: Office, slug: str, text: str | None = None) -> Plan:
         row = _known(tx, slug)
         if text is None and row is None:
             raise NotFound(worded("There is no cascade %(slug)r: `kaskad cascades` shows them.", slug=slug))
-        wanted = text if text is not None or row is None else _next_text(tx, row)
+        wanted = text if text is not None or row is None else next_text(tx, row)
         assert wanted is not None
         current = store.version(tx, row.version_id) if row and row.version_id is not None else None
         numbers = [each.number for each in store.versions_of(tx, row.id)] if row else []
@@ -293,7 +266,9 @@ def plan(office: Office, slug: str, text: str | None = None) -> Plan:
         missing = (worded("Cascade %(slug)r was stopped: give the new one another name.", slug=slug),)
     number = current.number if same and current else max(numbers, default=0) + 1
     before = current.source if current else ""
-    change = _diff(before, wanted, f"{slug} {current.number if current else '(nothing)'}", f"{slug} {number}")
+    change = differing(
+        before, wanted, f"{slug} {current.number if current else '(nothing)'}", f"{slug} {number}"
+    )
     return Plan(slug, number, not same, change, loaded.problems, missing, flying, spared, unapproved, paused)
 
 
@@ -320,40 +295,6 @@ def stop(office: Office, slug: str) -> Controlled:
     with office.read() as tx:
         row = store.by_slug(tx, slug)
     return Controlled(slug, store.STOPPED, control.stop(office.engine, row.id))
-
-
-def definition_of(office: Office, tx: Transaction, row: CascadeRow) -> Cascade:
-    """Return the definition that runs; raises Conflict where none has been activated yet."""
-    if row.version_id is None:
-        raise Conflict(worded("Cascade %(slug)r is a draft: activate it first.", slug=row.slug))
-    return cascade_of(office, tx, row.version_id)
-
-
-def cascade_of(office: Office, tx: Transaction, version_id: int) -> Cascade:
-    """Return the cascade of a version, from the engine's memory where it is there already."""
-    known = office.engine.world.versions.get(version_id)
-    if known is not None:
-        return known.cascade
-    return defined(store.version(tx, version_id).source, name=f"version {version_id}")
-
-
-def source_of(tx: Transaction, slug: str, which: str = "") -> tuple[str, int | None]:
-    """Return a text of a cascade, and of which version it is: None is the draft, which "" prefers.
-
-    Raises NotFound, Conflict.
-    """
-    row = store.by_slug(tx, slug)
-    draft = store.draft(tx, row.id)
-    if which == DRAFT or (not which and draft is not None):
-        return _text(tx, slug, DRAFT), None
-    if not which or which == CURRENT:
-        if row.version_id is None:
-            return _text(tx, slug, CURRENT), None
-        return store.version(tx, row.version_id).source, row.version_id
-    if not which.isdecimal():
-        raise NotFound(worded("%(slug)s has no version %(which)r.", slug=slug, which=which))
-    version = store.version_by_number(tx, slug, int(which))
-    return version.source, version.id
 
 
 def _load(slug: str, text: str) -> Loaded:
@@ -413,35 +354,6 @@ def _controlled(office: Office, slug: str) -> Controlled:
     with office.read() as tx:
         row = store.by_slug(tx, slug)
         return Controlled(slug, row.state, standings(tx, row.id).get(row.id, (0, 0))[1])
-
-
-def _next_text(tx: Transaction, row: CascadeRow) -> str:
-    """Return the draft, or where there is none what runs already."""
-    draft = store.draft(tx, row.id)
-    if draft is not None:
-        return draft.source
-    if row.version_id is None:
-        raise Conflict(worded("Cascade %(slug)r has no definition: put one first.", slug=row.slug))
-    return store.version(tx, row.version_id).source
-
-
-def _text(tx: Transaction, slug: str, which: str) -> str:
-    row = store.by_slug(tx, slug)
-    if which == DRAFT:
-        draft = store.draft(tx, row.id)
-        if draft is None:
-            raise NotFound(worded("Cascade %(slug)r has no draft.", slug=slug))
-        return draft.source
-    if which == CURRENT:
-        if row.version_id is None:
-            raise NotFound(worded("Cascade %(slug)r has no version yet: it is a draft.", slug=slug))
-        return store.version(tx, row.version_id).source
-    return store.version_by_number(tx, slug, int(which)).source
-
-
-def _diff(old: str, new: str, old_name: str, new_name: str) -> str:
-    lines = unified_diff(old.splitlines(), new.splitlines(), old_name, new_name, lineterm="")
-    return "".join(f"{line}\n" for line in lines)
 
 
 def _in_flight(office: Office, tx: Transaction, row: CascadeRow) -> tuple[InFlight, ...]:

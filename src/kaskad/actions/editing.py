@@ -7,7 +7,8 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from kaskad.actions import cascades
-from kaskad.actions.cascades import Saved, revision_of
+from kaskad.actions.cascade_texts import revision_of
+from kaskad.actions.cascades import Saved
 from kaskad.actions.office import Office
 from kaskad.domain.definition import UnreadableError
 from kaskad.domain.definition.edit import EditError, put

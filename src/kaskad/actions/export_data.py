@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from kaskad.actions.cascades import cascade_of
+from kaskad.actions.cascade_texts import cascade_of
 from kaskad.actions.names import Names
 from kaskad.actions.office import Office
 from kaskad.analytics.courses import left_between

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from kaskad.actions import accounts, brand, cascades, contacts, imports, sandbox, status, users
+from kaskad.actions import accounts, brand, cascade_texts, cascades, contacts, imports, sandbox, status, users
 from kaskad.actions.cascades import Overview
 from kaskad.actions.imports import Wishes
 from kaskad.actions.office import Office
@@ -81,7 +81,7 @@ class Occasion(Struct, frozen=True):
 def occasion(office: Office, slug: str) -> Occasion | None:
     """Return by which event people enter the version that is active; None where it is by none."""
     with office.read() as tx:
-        source, _ = cascades.source_of(tx, slug)
+        source, _ = cascade_texts.source_of(tx, slug)
     cascade = cascades.check(source, office, slug).cascade
     if cascade is None or not cascade.trigger.event:
         return None

@@ -13,7 +13,7 @@ from msgspec import Struct, structs, to_builtins
 
 from kaskad.actions.audience import Audience
 from kaskad.actions.budget_left import budgeted, budgets_of, short_of
-from kaskad.actions.cascades import source_of
+from kaskad.actions.cascade_texts import source_of
 from kaskad.actions.crowds import SAMPLE, TYPICAL, Asker, Sampled, audience_of, drawn, sampled
 from kaskad.actions.finishing import Over, finishing
 from kaskad.actions.office import Office

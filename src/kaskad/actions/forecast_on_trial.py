@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 
 from kaskad.actions import forecast
 from kaskad.actions.budget_left import short_of
-from kaskad.actions.cascades import cascade_of
+from kaskad.actions.cascade_texts import cascade_of
 from kaskad.actions.crowds import Sampled
 from kaskad.actions.forecast import Expected
 from kaskad.actions.office import Office

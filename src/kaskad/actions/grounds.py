@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from kaskad.actions.audience import Audience
-from kaskad.actions.cascades import source_of
+from kaskad.actions.cascade_texts import source_of
 from kaskad.actions.crowds import audience_of, drawn
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Invalid, NotFound

@@ -12,7 +12,7 @@ from functools import partial
 
 from msgspec import Struct, structs
 
-from kaskad.actions.cascades import cascade_of
+from kaskad.actions.cascade_texts import cascade_of
 from kaskad.actions.guard_counts import Counts, counts_of, forgive, less_bases
 from kaskad.actions.office import Office
 from kaskad.analytics.intervals import Share

@@ -15,7 +15,7 @@ from itertools import islice
 import msgspec
 from msgspec import Struct, structs
 
-from kaskad.actions.cascades import cascade_of
+from kaskad.actions.cascade_texts import cascade_of
 from kaskad.actions.forecast import Expected
 from kaskad.actions.office import Office
 from kaskad.actions.weeks import DAYS, Told, Week

@@ -8,7 +8,7 @@ from msgspec import Struct
 from kaskad.actions import canaries, crowds, forecast_on_trial, launch_parts, lists, segments
 from kaskad.actions.audience import ALL, Audience
 from kaskad.actions.canaries import Wanted
-from kaskad.actions.cascades import definition_of
+from kaskad.actions.cascade_texts import definition_of
 from kaskad.actions.forecast import Expected
 from kaskad.actions.office import Office
 from kaskad.domain.cascade import Cascade

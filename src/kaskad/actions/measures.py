@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from kaskad.actions.cascades import definition_of
+from kaskad.actions.cascade_texts import definition_of
 from kaskad.actions.office import Office
 from kaskad.actions.reports import ALL, Among, Table, scope_of, table_of
 from kaskad.analytics import measures

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
-from kaskad.actions.cascades import cascade_of, definition_of
+from kaskad.actions.cascade_texts import cascade_of, definition_of
 from kaskad.actions.office import Office
 from kaskad.analytics.exchange import daily, day_of
 from kaskad.analytics.reach import Amounts

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from kaskad.actions.cascades import cascade_of
+from kaskad.actions.cascade_texts import cascade_of
 from kaskad.actions.office import Office
 from kaskad.store.db import Transaction
 

@@ -15,7 +15,7 @@ from kaskad.actions import crowds
 from kaskad.actions.audience import Audience
 from kaskad.actions.budget_left import budgeted
 from kaskad.actions.by_segment import Asked, Grounds, order_proposal, parts_told, settled, spot_of
-from kaskad.actions.cascades import revision_of, source_of
+from kaskad.actions.cascade_texts import revision_of, source_of
 from kaskad.actions.crowds import SAMPLE, TYPICAL, Asker, Sampled, audience_of, drawn
 from kaskad.actions.office import Office
 from kaskad.actions.optimized import Mixed, Optimized, Share, Sort, Spot, StepWorth, Target

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, structs
 
-from kaskad.actions.cascades import cascade_of
+from kaskad.actions.cascade_texts import cascade_of
 from kaskad.actions.office import Office
 from kaskad.analytics.changed import Changed
 from kaskad.analytics.courses import WEEK, Tally, tally, weekly

@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from kaskad.actions import segments
-from kaskad.actions.cascades import definition_of
+from kaskad.actions.cascade_texts import definition_of
 from kaskad.actions.office import Office
 from kaskad.analytics import days as by_day
 from kaskad.analytics import measures, paths, reach, recent, who

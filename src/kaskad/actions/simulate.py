@@ -14,7 +14,7 @@ from msgspec import Struct, structs, to_builtins
 from kaskad.actions.apart import play_apart
 from kaskad.actions.audience import Audience
 from kaskad.actions.budget_left import limits_of_all, spent_of
-from kaskad.actions.cascades import source_of
+from kaskad.actions.cascade_texts import source_of
 from kaskad.actions.casting import Casting
 from kaskad.actions.crowds import Asker, Sampled, audience_of, sampled
 from kaskad.actions.office import Office

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from kaskad.actions import cascades
-from kaskad.actions.cascades import cascade_of
+from kaskad.actions.cascade_texts import cascade_of, definition_of
 from kaskad.actions.guard_counts import forgive
 from kaskad.actions.office import Office
 from kaskad.actions.step_pauses import pauses_of
@@ -129,7 +128,7 @@ def _places(office: Office, tx: Transaction, slug: str, step: str) -> tuple[int,
     Ask it in the transaction that writes there: a version that is activated in between would be left out.
     """
     row = cascade_store.by_slug(tx, slug)
-    cascades.definition_of(office, tx, row)
+    definition_of(office, tx, row)
     places = [
         (version.id, each.number)
         for version in cascade_store.versions_of(tx, row.id)

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.actions import approving
-from kaskad.actions.cascades import source_of
+from kaskad.actions.cascade_texts import source_of
 from kaskad.actions.frames import Preview, Work, completed, faulty, fill, frame, heavy, link_url_of
 from kaskad.actions.office import Office
 from kaskad.actions.runs import find_contact

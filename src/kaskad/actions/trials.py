@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct, structs
 
 from kaskad.actions import cascades
-from kaskad.actions.cascades import cascade_of
+from kaskad.actions.cascade_texts import cascade_of, definition_of
 from kaskad.actions.office import Office
 from kaskad.actions.step_pauses import PausedStep, told_in
 from kaskad.analytics.changed import Changed
@@ -114,7 +114,7 @@ def start(
         version_canaries.refuse_two(tx, row.id, slug)
         running = trial_store.under_way(tx, row.id)
         known = _shares_of(tx, running)
-        base = cascades.definition_of(office, tx, row)
+        base = definition_of(office, tx, row)
         drafted = store.draft(tx, row.id) is not None
     _check({**known, **shares})
     if rule is not None:

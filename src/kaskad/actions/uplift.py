@@ -8,7 +8,7 @@ from itertools import pairwise
 from msgspec import Struct, structs
 
 from kaskad.actions import asked
-from kaskad.actions.cascades import cascade_of, definition_of
+from kaskad.actions.cascade_texts import cascade_of, definition_of
 from kaskad.actions.office import Office
 from kaskad.actions.reports import ALL, Among, scope_of
 from kaskad.analytics import reach, uplift

@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 
 from kaskad.actions import canaries, cascades
 from kaskad.actions.canaries import LEAST, Wanted
-from kaskad.actions.cascades import cascade_of
+from kaskad.actions.cascade_texts import cascade_of, definition_of
 from kaskad.actions.office import Office
 from kaskad.actions.step_pauses import PausedStep, told_in
 from kaskad.analytics.changed import Changed
@@ -56,7 +56,7 @@ def begin(office: Office, slug: str, wanted: Wanted, *, people: int = LEAST, by:
         raise Invalid([worded("A canary is judged by one person at least.")])
     with office.read() as tx:
         row = _running(tx, slug)
-        base = cascades.definition_of(office, tx, row)
+        base = definition_of(office, tx, row)
     if not cascades.plan(office, slug).changes:
         raise Invalid([worded("There is nothing new to activate: the draft runs already.")])
     cascade, text = cascades.ready(office, slug)

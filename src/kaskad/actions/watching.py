@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from kaskad.actions import asked, lists
-from kaskad.actions.cascades import cascade_of
+from kaskad.actions.cascade_texts import cascade_of
 from kaskad.actions.office import Office
 from kaskad.domain.cascade import Trigger
 from kaskad.store import cascades as launch_store

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.actions import forecast
-from kaskad.actions.cascades import cascade_of
+from kaskad.actions.cascade_texts import cascade_of
 from kaskad.actions.crowds import SAMPLE, Sampled
 from kaskad.actions.forecast import Expected
 from kaskad.actions.last_events import last_events

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Path, Query, Response
 from pydantic import Field
 
-from kaskad.actions import cascades, version_canaries
+from kaskad.actions import cascade_texts, cascades, version_canaries
 from kaskad.actions.canaries import LEAST, wanted
 from kaskad.actions.cascades import Controlled, Overview, Plan, Saved
 from kaskad.actions.step_pauses import PausedStep
@@ -310,13 +310,13 @@ def put_cascade(
 @router.get("/{slug}/versions", dependencies=[may(READ)])
 def list_versions(office: InOffice, slug: Slug) -> Page[VersionView]:
     """List the versions of a cascade, the latest first."""
-    return Page(items=[VersionView.of(row) for row in cascades.versions(office, slug)])
+    return Page(items=[VersionView.of(row) for row in cascade_texts.versions(office, slug)])
 
 
 @router.get("/{slug}/versions/{number}", dependencies=[may(READ)])
 def show_version(office: InOffice, slug: Slug, number: Number) -> VersionText:
     """Show a version with its definition as written."""
-    row = cascades.version(office, slug, number)
+    row = cascade_texts.version(office, slug, number)
     return VersionText(number=row.number, activated_at=instant(row.activated_at), source=row.source)
 
 
@@ -326,7 +326,7 @@ def show_version(office: InOffice, slug: Slug, number: Number) -> VersionText:
 )  # fmt: skip
 def diff_versions(office: InOffice, slug: Slug, old: Which = "current", new: Which = "draft") -> Response:
     """Show how two texts differ, as a unified diff; each is a version's number, `current` or `draft`."""
-    return Response(cascades.diff(office, slug, old, new), media_type="text/x-diff")
+    return Response(cascade_texts.diff(office, slug, old, new), media_type="text/x-diff")
 
 
 @router.post("/{slug}/plan", dependencies=[may(READ)], openapi_extra=in_body(required=False))

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from kaskad.actions import cascades, rates, segments
+from kaskad.actions import cascade_texts, rates, segments
 from kaskad.actions.office import Office
 from kaskad.actions.reports import Among
 from kaskad.web.pages.cascades import CHOICES
@@ -57,7 +57,7 @@ def offered(office: Office, slug: str) -> Offered:
     """Return the segments, and the versions of a cascade."""
     return {
         "choices": [(each.name, each.name) for each in segments.listing(office, after="", limit=CHOICES)],
-        "numbers": [(each.number, str(each.number)) for each in cascades.versions(office, slug)],
+        "numbers": [(each.number, str(each.number)) for each in cascade_texts.versions(office, slug)],
     }
 
 

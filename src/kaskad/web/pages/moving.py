@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from msgspec import Struct
 from starlette.datastructures import FormData
 
-from kaskad.actions import cascades, migrating, migrations
+from kaskad.actions import cascade_texts, cascades, migrating, migrations
 from kaskad.actions.cascades import InFlight
 from kaskad.actions.migrating import Migrated
 from kaskad.actions.moves import Migration
@@ -82,7 +82,7 @@ def moving(office: Office, look: Look, slug: str, asked: Mapping[str, str]) -> M
     flying = tuple(each for each in plan.in_flight if each.version != current)
     if current is None or not flying:
         return None
-    cascade = load(cascades.version(office, slug, current).source, name=slug).cascade
+    cascade = load(cascade_texts.version(office, slug, current).source, name=slug).cascade
     steps = tuple(step.id for step in cascade.steps) if cascade else ()
     gone = tuple(dict.fromkeys(each.step for each in flying if each.step and each.step not in steps))
     mapping = _mapping(asked)

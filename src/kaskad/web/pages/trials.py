@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from msgspec import Struct
 
-from kaskad.actions import cascades, learning, trials, winners
+from kaskad.actions import cascade_texts, cascades, learning, trials, winners
 from kaskad.actions.office import Office
 from kaskad.actions.trials import NEXT, ArmTold, TrialTold
 from kaskad.analytics.trials import COMPARED
@@ -137,7 +137,7 @@ def _choices(
     """Return what could be tried: the draft, and versions that neither run nor are tried already."""
     taken = {whole.version, *((arm.version for arm in running.arms) if running else ())}
     found = [(NEXT, look._("the draft, as the next version"))] if whole.drafted else []
-    numbers = [row.number for row in cascades.versions(office, whole.slug) if row.number not in taken]
+    numbers = [row.number for row in cascade_texts.versions(office, whole.slug) if row.number not in taken]
     return found + [(number, look._("version %(n)s", n=number)) for number in numbers]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request, Response
 from msgspec import Struct
 
-from kaskad.actions import cascades, editing
+from kaskad.actions import cascade_texts, cascades, editing
 from kaskad.domain.definition import UnreadableError, edit
 from kaskad.domain.definition.rewrite import Tree, inline
 from kaskad.web.auth import InOffice
@@ -47,7 +47,7 @@ def versions(
 ) -> Response:
     """Show the versions of a cascade and how two of them differ."""
     look = look_of(request, seen)
-    rows = cascades.versions(office, slug)
+    rows = cascade_texts.versions(office, slug)
     sheet = editing.sheet(office, slug)
     drafted, named = sheet.drafted, {"current": str(sheet.version or "")}
     old, new = named.get(old, old), named.get(new, new)
@@ -58,7 +58,7 @@ def versions(
     old = old or (numbers[0] if drafted and numbers else numbers[1] if len(numbers) > 1 else latest)
     choices = [("draft", look._("draft"))] if drafted else []
     choices += [(number, look._("version %(n)s", n=number)) for number in numbers]
-    told = cascades.diff(office, slug, old, new) if old and new and old != new else ""
+    told = cascade_texts.diff(office, slug, old, new) if old and new and old != new else ""
     before, after = (_text(office, slug, old), _text(office, slug, new)) if told else ("", "")
     changes = _changes(before, after) if told else []
     return render(
@@ -77,7 +77,7 @@ def take(
 
     `revision`: of what was the draft, or ran, when the page was read; nobody's draft of since then is lost.
     """
-    source = cascades.version(office, slug, version).source
+    source = cascade_texts.version(office, slug, version).source
     cascades.put(office, slug, source, by=seen.caller.name, revision=revision)
     note(office, seen, "PUT /cascades/{slug}", slug)
     said = look_of(request, seen)._(
@@ -90,7 +90,7 @@ def _text(office: InOffice, slug: str, which: str) -> str:
     return (
         editing.sheet(office, slug).source
         if which == "draft"
-        else cascades.version(office, slug, int(which)).source
+        else cascade_texts.version(office, slug, int(which)).source
     )
 
 
