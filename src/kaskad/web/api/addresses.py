@@ -11,7 +11,7 @@ from pydantic import Field
 from kaskad.actions import addresses
 from kaskad.actions.addresses import Deed
 from kaskad.domain.terms import Channel
-from kaskad.web.api.contacts import AddressView
+from kaskad.web.api.contact_views import AddressView
 from kaskad.web.api.fields import PLAIN, WhoInPath
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Page, Told, View, when

@@ -14,7 +14,8 @@ from kaskad.domain.errors import Invalid
 from kaskad.domain.segment import Equals
 from kaskad.store.lists import KnownList
 from kaskad.store.segments import KnownSegment
-from kaskad.web.api.contacts import READ, WRITE, ContactView, card_page
+from kaskad.web.api.contact_views import ContactView, card_page
+from kaskad.web.api.contacts import READ, WRITE
 from kaskad.web.api.fields import NAMED, Name, NameInPath, Text, storable
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Page, Slice, Told, View, instant

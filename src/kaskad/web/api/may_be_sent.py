@@ -14,7 +14,8 @@ from kaskad.actions.may import Answer, ChannelAnswer, Held, StepAnswer
 from kaskad.domain.errors import Invalid
 from kaskad.domain.ids import contact_text
 from kaskad.domain.terms import Channel, MessageClass, SkipReason
-from kaskad.web.api.contacts import READ, ConsentView, Health, ZonesView
+from kaskad.web.api.contact_views import ConsentView, Health, ZonesView
+from kaskad.web.api.contacts import READ
 from kaskad.web.api.fields import PLAIN, WhoInPath
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import View, when

@@ -11,7 +11,8 @@ from kaskad.actions import segments
 from kaskad.actions.office import Office
 from kaskad.actions.questions import Asked as Question
 from kaskad.domain.errors import Invalid
-from kaskad.web.api.contacts import READ, ContactView
+from kaskad.web.api.contact_views import ContactView
+from kaskad.web.api.contacts import READ
 from kaskad.web.api.fields import Name
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.lists import SegmentText

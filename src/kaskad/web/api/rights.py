@@ -13,7 +13,7 @@ from kaskad.domain.errors import NotFound
 from kaskad.domain.ids import contact_text, erasure_text, read_erasure
 from kaskad.store import searches
 from kaskad.store.erasures import Act
-from kaskad.web.api.contacts import ConsentView
+from kaskad.web.api.contact_views import ConsentView
 from kaskad.web.api.fields import PLAIN, InPath, WhoInPath
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Page, Slice, View, instant

@@ -8,7 +8,8 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from kaskad.actions import seeds
-from kaskad.web.api.contacts import READ, WRITE, ContactView
+from kaskad.web.api.contact_views import ContactView
+from kaskad.web.api.contacts import READ, WRITE
 from kaskad.web.api.fields import Name, Text
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Page, Told, View
