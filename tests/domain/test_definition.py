@@ -516,6 +516,14 @@ def test_the_number_of_problems_is_bounded():
     assert len(load(text, name="x").problems) == MAX_PROBLEMS
 
 
+def test_an_error_counts_however_many_warnings_there_are():
+    letter = '{id: s%d, channel: email, subject: s, html: "<html><img src=a.png></html>"}'
+    text = MINIMAL.partition("  - ")[0] + "".join(f"  - {letter % number}\n" for number in range(50))
+    assert len(load(text, name="x").warnings) == MAX_PROBLEMS
+    assert messages(f"{text}exit_if: steps.nobody.sent\n") == ["there is no step `nobody`"]
+    assert to_cascade(text, name="x").steps[49].id == "s49"
+
+
 @given(st.text(max_size=200))
 def test_no_text_shows_a_stack_trace(text):
     loaded = load(text, name="x")

@@ -70,8 +70,9 @@ class Report:
         self.add(Problem(line, column, path, message, remedy, "warning"))
 
     def add(self, problem: Problem) -> None:
-        """Add a problem, up to a number that somebody would still read."""
-        if len(self.problems) < MAX_PROBLEMS:
+        """Add a problem, up to a number that somebody would still read: no warnings crowd out an error."""
+        alike = sum(one.severity == problem.severity for one in self.problems)
+        if alike < MAX_PROBLEMS:
             self.problems.add(problem)
 
     def has_errors(self) -> bool:
