@@ -19,7 +19,7 @@ PAGES = {
     "/start/brand": "owner", "/start/launch": "owner", "/phones": "owner",
     "/contacts": "viewer", "/contacts/con_2": "owner", "/account?code=new": "viewer",
     "/segments": "owner", "/segments/of/inactive-90": "viewer", "/segments/lists": "viewer",
-    "/templates": "owner",
+    "/templates": "owner", "/approvals": "owner",
     "/ui": "owner", "/sign-in": "", "/settings/exports": "viewer",
 }  # fmt: skip
 

@@ -174,5 +174,5 @@ def test_a_text_is_approved_by_who_has_not_written_it(site):
         assert authors == {"marketer@example.org"}  # as who approves is called, over the API too
         # The button to activate cannot be pressed: it says why.
         plan = client.get("/cascades/draft/edit?panel=plan&lang=en").text
-    assert "2 texts wait for an approval" in plan and "kaskad approval give draft" in plan
+    assert "2 texts wait for an approval" in plan and 'href="/approvals/draft"' in plan
     site.api.put("/policy", {"approval": "none"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -11,8 +12,9 @@ from kaskad.actions.approving import State, is_required, states
 from kaskad.actions.cascade_texts import source_of
 from kaskad.actions.office import Office
 from kaskad.domain.approval import Piece, of_wording, pieces_of
-from kaskad.domain.definition import load
+from kaskad.domain.definition import Loaded, load
 from kaskad.domain.errors import Conflict, Invalid, NotFound
+from kaskad.domain.policy import Approval
 from kaskad.domain.template import BadTemplate
 from kaskad.domain.terms import Channel
 from kaskad.domain.worded import worded
@@ -34,10 +36,15 @@ class Texts(Struct, frozen=True):
 
 
 class Waiting(Struct, frozen=True):
-    """How many texts of what would be activated next wait for an approval."""
+    """The texts of what would be activated next that wait for an approval."""
 
     cascade: str
-    texts: int
+    states: tuple[State, ...]
+
+    @property
+    def texts(self) -> int:
+        """Return how many wait."""
+        return len(self.states)
 
 
 def of_cascade(office: Office, slug: str) -> Texts:
@@ -52,23 +59,36 @@ def of_template(office: Office, name: str) -> Texts:
         return Texts(is_required(tx), tuple(_of_template(tx, name)))
 
 
+def is_asked(office: Office) -> bool:
+    """Say whether texts must be approved before they are activated: without a look into the database."""
+    return office.engine.world.policy.approval is Approval.REQUIRED
+
+
 def waiting(office: Office) -> list[Waiting]:
-    """Return the cascades that have texts which wait, in the order of their names."""
+    """Return the cascades that have texts which wait, in the order of their names.
+
+    Nothing of one that was stopped for good waits: it cannot be activated again.
+    """
     found = []
     with office.read() as tx:
         if not is_required(tx):
             return []
         drafted = cascade_store.drafted(tx)
         for row in cascade_store.all_cascades(tx):
-            if row.id not in drafted and row.version_id is None:
+            if row.state == cascade_store.STOPPED or (row.id not in drafted and row.version_id is None):
                 continue
             try:
                 texts = _of_cascade(tx, row.slug)
             except Invalid:  # its draft cannot be read yet
                 continue
-            if count := sum(not one.approved_by for one in texts):
-                found.append(Waiting(row.slug, count))
+            if states := tuple(one for one in texts if not one.approved_by):
+                found.append(Waiting(row.slug, states))
     return found
+
+
+def count(office: Office) -> int:
+    """Return how many texts wait, each once however many cascades would send it."""
+    return len({state.piece.id for each in waiting(office) for state in each.states})
 
 
 def give(office: Office, kind: Kind, name: str, texts: Sequence[str], by: str, note: str) -> Texts:
@@ -135,7 +155,7 @@ def _called(kind: str, name: str, piece: Piece) -> str:
 
 def _of_cascade(tx: Transaction, slug: str) -> list[State]:
     text, version_id = source_of(tx, slug)
-    loaded = load(text, name=slug)
+    loaded = _loaded(text, slug)
     if loaded.cascade is None:
         raise Invalid([problem.text(slug) for problem in loaded.errors])
     wordings, wrong = look_up(tx, loaded.cascade)
@@ -168,6 +188,12 @@ def _of_template(tx: Transaction, name: str) -> list[State]:
     except BadTemplate as bad:  # a part was changed, or has gone
         raise bad.refusal() from None
     return [state for piece in pieces for state in states(tx, [piece], _author(tx, piece))]
+
+
+@lru_cache(maxsize=500)
+def _loaded(text: str, slug: str) -> Loaded:
+    """Return what a definition holds: what waits is asked for often, and few texts change."""
+    return load(text, name=slug)
 
 
 def _author(tx: Transaction, piece: Piece) -> str:

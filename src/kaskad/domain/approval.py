@@ -11,6 +11,7 @@ from msgspec import Struct
 from kaskad.domain.cascade import Cascade, Content, Step
 from kaskad.domain.content import Wording
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 
 _NOTHING = Content()
 
@@ -34,8 +35,15 @@ class Piece(Struct, frozen=True):
     def title(self) -> str:
         """Return how people call it."""
         if self.template:
-            return f"template {self.template} ({self.channel}, {self.language})"
-        return f"step {self.step}" + (f", variant {self.variant}" if self.variant else "")
+            return worded(
+                "template %(template)s (%(channel)s, %(language)s)",
+                template=self.template,
+                channel=self.channel,
+                language=self.language,
+            )
+        if self.variant:
+            return worded("step %(step)s, variant %(variant)s", step=self.step, variant=self.variant)
+        return worded("step %(step)s", step=self.step)
 
 
 def pieces_of(cascade: Cascade, wordings: Iterable[Wording]) -> list[Piece]:

@@ -129,6 +129,7 @@ from kaskad.web.pages import (
     template_acts,
     versions,
 )
+from kaskad.web.pages import approvals as approval_pages
 from kaskad.web.pages import bills as bill_pages
 from kaskad.web.pages import cascades as pages
 from kaskad.web.pages import contacts as contact_pages
@@ -252,6 +253,7 @@ PAGES = (
     segment_pages.router,
     template_acts.router,
     template_pages.router,
+    approval_pages.router,
     inbox.router,
     mailbox_pages.router,
     channels.router,

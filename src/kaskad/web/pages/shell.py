@@ -14,6 +14,8 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from kaskad.actions.approvals import is_asked
+from kaskad.actions.office import Office
 from kaskad.store.sessions import Session
 from kaskad.web.auth import Caller
 from kaskad.web.pages import static
@@ -62,6 +64,7 @@ class Place(Struct, frozen=True):
     scope: str
     key: str
     topic: str = ""  # of live updates: a number beside the entry
+    approval: bool = False  # only where the policy asks for approvals
 
 
 NAVIGATION = (
@@ -71,6 +74,9 @@ NAVIGATION = (
     Place("/segments", N_("Segments"), icon("filter"), "contacts:read", "s"),
     Place("/customers", N_("Customers"), icon("repeat"), "cascades:read", "u"),
     Place("/templates", N_("Templates"), icon("file-text"), "cascades:read", "t"),
+    Place(
+        "/approvals", N_("Approvals"), icon("badge-check"), "texts:approve", "a", "approvals", approval=True
+    ),
     Place("/inbox", N_("Inbox"), icon("inbox"), "threads:read", "i", "inbox"),
     Place("/calls", N_("Calls"), icon("phone"), "tasks:read", "l", "calls"),
     Place("/channels", N_("Channels"), icon("radio-tower"), "accounts:read", "h"),
@@ -104,7 +110,9 @@ class Entry(Struct, frozen=True):
 def entries(request: Request, seen: Visitor | None) -> list[Entry]:
     """Return where this reader may go; the place where they are is marked."""
     there: frozenset[str] = getattr(request.app.state, "page_paths", frozenset())
-    found = [] if seen is None else [p for p in NAVIGATION if p.path in there and seen.may(p.scope)]
+    office: Office = request.app.state.office
+    known = there if is_asked(office) else there - {p.path for p in NAVIGATION if p.approval}
+    found = [] if seen is None else [p for p in NAVIGATION if p.path in known and seen.may(p.scope)]
     path = request.url.path
     inside = [p.path for p in found if path == p.path or (p.path != "/" and path.startswith(f"{p.path}/"))]
     return [Entry(p, p.path in inside) for p in found]

@@ -21,7 +21,6 @@ from kaskad.actions.template_drafts import Draft, Seen
 from kaskad.domain.cascade import Content
 from kaskad.domain.errors import Invalid, NotFound, Unavailable
 from kaskad.domain.ids import contact_text
-from kaskad.domain.policy import Approval
 from kaskad.domain.terms import Channel
 from kaskad.domain.worded import worded
 from kaskad.web.auth import InOffice
@@ -258,7 +257,7 @@ def _page(
 
 def _approval(office: Office, sheet: Sheet) -> State | None:
     """Return how the saved text stands, where texts must be approved before they are activated."""
-    if office.engine.world.policy.approval is not Approval.REQUIRED or not sheet.there:
+    if not approvals.is_asked(office) or not sheet.there:
         return None
     try:
         known = approvals.of_template(office, sheet.name).states

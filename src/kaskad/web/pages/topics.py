@@ -13,6 +13,7 @@ from msgspec import Struct
 from kaskad.actions import (
     accounts,
     alarms,
+    approvals,
     cascades,
     imports,
     launches,
@@ -116,6 +117,11 @@ def _inbox(seen: Sight, _: str) -> Told:
     return {"waiting": count or "", "mark": mark}
 
 
+def _approvals(seen: Sight, _: str) -> Told:
+    """Tell how many texts wait for an approval."""
+    return {"waiting": approvals.count(seen.office) or ""}
+
+
 def _thread(seen: Sight, who: str) -> Told:
     """Tell how one conversation stands."""
     return {"mark": threads.mark(seen.office, who)}
@@ -153,6 +159,7 @@ TOPICS = {
         Topic("calls", "tasks:read", _calls),
         Topic("call", "tasks:read", _call),
         Topic("inbox", "threads:read", _inbox),
+        Topic("approvals", "texts:approve", _approvals),
         Topic("contact", "contacts:read", _contact),
         Topic("thread", "threads:read", _thread),
     )
