@@ -94,6 +94,35 @@ def test_a_call_from_the_queue_to_its_end_by_keyboard(desk, site, visit):
     until(lambda: site.api.get(f"/runs/{task['run']}")["outcome"] == "responded")
 
 
+def test_a_refusal_is_put_down_only_once_it_is_confirmed(desk, site, visit):
+    contact, phone = desk("Ida")
+    (task,) = tasks_of(site, contact)
+    opened = visit("agent", language="ru")
+    page = opened.goto(f"/calls/{task['id']}")
+    for key, there in (("t", "Позвонить"), ("d", phone)):
+        page.keyboard.press(key)
+        page.get_by_text(there).first.wait_for()
+        page.wait_for_load_state()
+    page.keyboard.press("n")
+    page.keyboard.type("Просит не звонить")
+    page.keyboard.press("Escape")
+    page.keyboard.press("6")  # for 5, say
+    asked = page.get_by_role("dialog", name="Больше никогда не звонить?")
+    asked.wait_for()
+    opened.shoot("call-refusal-ru-light")
+    assert opened.axe() == []
+    page.keyboard.press("Escape")
+    asked.wait_for(state="hidden")
+    (still,) = tasks_of(site, contact)
+    assert still["disposition"] is None
+    page.keyboard.press("6")
+    asked.wait_for()
+    page.keyboard.press("Enter")
+    page.get_by_text("Записано: Больше не звонить.").wait_for()
+    (done,) = tasks_of(site, contact, "done")
+    assert done["disposition"] == "do_not_call" and "Просит не звонить" in done["notes"]
+
+
 def test_what_is_not_wanted_any_more_leaves_the_screen_at_once_with_its_reason(desk, site, visit):
     berta, _ = desk("Berta")
     opened = visit("agent", theme="dark", width="phone")
