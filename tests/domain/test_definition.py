@@ -485,6 +485,9 @@ def bomb():
         ('a: "b', "unexpected end"),
         ("a: \x00", "character"),
         ("a: \ud83d", "character"),
+        ('a: "\\0"', "character"),
+        ('{"a": "\\u0000"}', "character"),
+        ('a: "\\UFFFFFFFF"', "character"),
         ("a: &b {c: *b}", "holds itself"),
         ("a: *b", "nothing before is named"),
         ("? [a]\n: b", "a key must be a text"),
@@ -502,6 +505,33 @@ def bomb():
 def test_hostile_and_broken_files_get_a_clear_error(text, message):
     errors = load(text, name="x").errors
     assert any(message in problem.message for problem in errors), errors
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "remedy"),
+    [
+        ("{{ contact.name }}", 8, "put the text in quotation marks"),
+        (r'"\d"', 9, "write a backslash twice between double quotation marks"),
+        (r'"\x4"', 10, "write a backslash twice between double quotation marks"),
+        (r'"a\0"', 7, "remove it"),
+        (r'"a\U00110000"', 9, "remove it"),
+        ("& co", 8, "put the text in quotation marks"),
+        ("|x", 8, "put the text in quotation marks"),
+        ("|0", 8, "put the text in quotation marks"),
+        ("- x", 7, "write each item after `- `, or [a, b]"),
+        ("[" * 500, 26, "make it smaller"),
+    ],
+)  # fmt: skip
+def test_what_yaml_does_not_take_has_its_place_and_a_remedy(text, column, remedy):
+    problem = only_error(f"class: service\ntext: {text}\n")
+    assert (problem.line, problem.column, problem.remedy) == (2, column, remedy)
+
+
+def test_a_first_line_that_stands_deeper_than_the_next_has_a_remedy():
+    problem = only_error("  cascade: c\nclass: service\n")
+    assert (problem.line, problem.remedy) == (
+        2, "check the indentation: things of one level begin in one column",
+    )  # fmt: skip
 
 
 def test_an_alias_may_share_a_few_lines():

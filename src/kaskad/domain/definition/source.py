@@ -42,13 +42,22 @@ _CONSTANTS: dict[str, Value] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+_BEYOND = re.compile(r"\\U(?!0010|000)[0-9A-Fa-f]{8}")  # no character has such a number
 _REMEDIES = {
     "mapping values are not allowed here": worded('put a text with a colon in quotation marks: "a: b"'),
     "found character '\\t' that cannot start any token": worded("indent with spaces, not with tabs"),
     "found unexpected end of stream": worded("close the quotation mark"),
     "expected the node content": worded("a value or a closing bracket is missing"),
     "that cannot start any token": worded("put the text in quotation marks"),
+    "expected alphabetic or numeric character": worded("put the text in quotation marks"),
+    "expected URI": worded("put the text in quotation marks"),
+    "indentation indicator": worded("put the text in quotation marks"),
+    "expected a comment or a line break": worded("put the text in quotation marks"),
     "expected <block end>": worded("check the indentation: things of one level begin in one column"),
+    "expected '<document start>'": worded("check the indentation: things of one level begin in one column"),
+    "sequence entries are not allowed here": worded("write each item after `- `, or [a, b]"),
+    "escape": worded("write a backslash twice between double quotation marks"),
+    "incompatible YAML document": worded("remove it"),
     "could not find expected ':'": worded("a key is followed by a colon and a space"),
     "expected ',' or": worded("a comma or a closing bracket is missing"),
 }
@@ -86,18 +95,17 @@ def read(text: str) -> Node:
             1,
             1,
             worded("the text has %(n)s characters, more than %(max_size)s", n=len(text), max_size=MAX_SIZE),
-            "",
+            worded("shorten it"),
         )
     try:
         return _Builder().build(YAML(typ="safe", pure=True).parse(text.removeprefix("\ufeff")))
     except ReaderError as error:
-        line, column = _place(text, error.position if isinstance(error.position, int) else 0)
-        raise _unreadable(
-            line, column, worded("a character that no text may hold"), worded("remove it")
-        ) from None
+        raise _forbidden(*_place(text, error.position if isinstance(error.position, int) else 0)) from None
     except MarkedYAMLError as error:
         raise _grammar(error) from None
     except (YAMLError, RecursionError, ValueError, OverflowError, IndexError, AssertionError) as error:
+        if beyond := _BEYOND.search(text):
+            raise _forbidden(*_place(text, beyond.start())) from None
         raise _unreadable(
             1, 1, worded("this is neither YAML nor JSON (%(error)s)", error=str(error)[:80]), ""
         ) from None
@@ -114,6 +122,10 @@ def typed(text: str) -> Value:
 
 def _unreadable(line: int, column: int, message: str, remedy: str) -> UnreadableError:
     return UnreadableError(Problem(line, column, "", message, remedy))
+
+
+def _forbidden(line: int, column: int) -> UnreadableError:
+    return _unreadable(line, column, worded("a character that no text may hold"), worded("remove it"))
 
 
 def _grammar(error: MarkedYAMLError) -> UnreadableError:
@@ -179,6 +191,8 @@ class _Builder:
         _refuse_tag(event)
         text = _joined(str(event.value))
         line, column = _position(event)
+        if "\0" in text:  # written as an escape; PostgreSQL keeps no such text, and looks for none
+            raise _forbidden(line, column)
         one_line = event.end_mark.line == event.start_mark.line
         plain = event.style is None or event.style == ""
         around = 0 if plain else 1
@@ -194,10 +208,10 @@ class _Builder:
                 node.line,
                 node.column,
                 worded("nested deeper than %(max_depth)s levels", max_depth=MAX_DEPTH),
-                "",
+                worded("make it smaller"),
             )
         if self._open and isinstance(self._open[-1], Mapping) and self._keys[-1] is None:
-            raise _unreadable(node.line, node.column, worded("a key must be a text"), "")
+            raise _no_key(node)
         self._open.append(node)
         self._keys.append(None)
         self._names.append(event.anchor)
@@ -242,7 +256,7 @@ class _Builder:
         elif isinstance(node, Scalar):
             self._keys[-1] = node
         else:
-            raise _unreadable(node.line, node.column, worded("a key must be a text"), "")
+            raise _no_key(node)
 
     def _count(self, more: int, line: int, column: int) -> None:
         self._nodes += more
@@ -253,6 +267,13 @@ class _Builder:
                 worded("more than %(max_nodes)s values, aliases followed", max_nodes=MAX_NODES),
                 worded("make it smaller"),
             )
+
+
+def _no_key(node: Items | Mapping) -> UnreadableError:
+    """Return what is wrong where a key is a list or mapping, as an unquoted `{{ contact.name }}` is."""
+    return _unreadable(
+        node.line, node.column, worded("a key must be a text"), worded("put the text in quotation marks")
+    )
 
 
 def _position(event: Event) -> tuple[int, int]:
