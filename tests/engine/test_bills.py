@@ -160,6 +160,17 @@ def test_a_bill_that_cannot_be_read_is_refused_with_what_to_do(db, monkeypatch):
         bills.take(office, other.id, "ann")
 
 
+@pytest.mark.parametrize("piece", [1, 2])
+def test_a_line_for_each_part_is_compared_alike_wherever_a_piece_of_the_file_ends(either, monkeypatch, piece):
+    monkeypatch.setattr(bill_job, "PIECE", piece)
+    stage, office, people = world(either)
+    lines = HEAD + line(stage, 3, id="SM3", parts="", total="12") * 2
+    told = bills.start(office, "sms", lines.encode(), "x.csv", {}, 30.0).report
+    assert [(one.contact_id, one.billed, one.reason) for one in told.differences] == [
+        (people[3], 2400, "price")
+    ]  # fmt: skip
+
+
 def test_a_column_that_is_named_as_what_it_means_is_told_by_its_name():
     names = list(MEANINGS)
     assert propose(names, {}) == names

@@ -41,7 +41,7 @@ INSERT INTO bill_lines (contact_id, run_id, step, bill_id, micros, lines, parts,
 VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9)
 ON CONFLICT (contact_id, run_id, step, bill_id) DO UPDATE SET
        micros = bill_lines.micros + excluded.micros, lines = bill_lines.lines + excluded.lines,
-       parts = coalesce(bill_lines.parts, 0) + coalesce(excluded.parts, 0),
+       parts = coalesce(bill_lines.parts + excluded.parts, bill_lines.parts, excluded.parts),
        line_id = coalesce(nullif(bill_lines.line_id, ''), excluded.line_id, bill_lines.line_id);
 
 -- name: put_bill_lines (postgresql)
@@ -51,7 +51,7 @@ SELECT * FROM unnest(:c1::bigint[], :c2::integer[], :c3::integer[], :c4::bigint[
                      :c7::integer[], :c8::text[], :c9::text[])
 ON CONFLICT (contact_id, run_id, step, bill_id) DO UPDATE SET
        micros = bill_lines.micros + excluded.micros, lines = bill_lines.lines + excluded.lines,
-       parts = coalesce(bill_lines.parts, 0) + coalesce(excluded.parts, 0),
+       parts = coalesce(bill_lines.parts + excluded.parts, bill_lines.parts, excluded.parts),
        line_id = coalesce(nullif(bill_lines.line_id, ''), excluded.line_id, bill_lines.line_id);
 
 -- name: billed_messages (sqlite)
