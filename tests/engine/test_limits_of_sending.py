@@ -81,6 +81,21 @@ def test_two_runs_of_one_person_that_are_due_in_one_tick_share_the_cap_and_the_b
     assert stage.world.versions[run.version_id].class_code == MessageClass.SERVICE.code
 
 
+def test_of_runs_of_one_class_and_priority_the_one_whose_date_is_nearest_goes_first(db):
+    stage = Stage(db, policy=limited(run_gap_ms=PerClass(service=HOUR)), at=NOON)
+    tip = HEAD.replace("basket", "tip").replace("left}", "left, delay: 3h}")
+    stage.cascade(f"{tip}steps:\n  - {{id: tip, channel: sms, text: t, wait: 2h}}\n")
+    for name, by in (("far", 5), ("near", 1)):
+        date = f"at: {{before: trigger.{name}, by: {by}h}}"
+        visit = HEAD.replace("basket", name)
+        stage.cascade(f"{visit}steps:\n  - {{id: {name}, channel: sms, text: t, {date}}}\n")
+    ann = stage.person("ann")
+    stage.event(ann, "left", far=(NOON + 8 * HOUR) // 1000, near=(NOON + 4 * HOUR) // 1000)
+    stage.passes("12h")  # all three are due in three hours
+    assert stage.sent(ann) == ["near", "tip"]
+    assert [at - NOON for at in stage.at(ann)] == [3 * HOUR, 4 * HOUR]
+
+
 def test_a_message_that_never_left_is_no_touch(db):
     stage = Stage(db, policy=limited(caps=(Cap(1, 1, classes=(MessageClass.SERVICE,)),)))
     stage.answer = lambda parcel: (

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.domain import caps, hours
+from kaskad.domain.cascade import Step
 from kaskad.domain.clocks import patience_ms
 from kaskad.domain.consent import ConsentRow
 from kaskad.domain.paths import instant_at, look_up
@@ -279,12 +280,19 @@ class Desk:
             answers.traits = {"language": person.language, "country": person.country}
         if version.anchored:
             answers.anchors = {
-                step.number: at
-                for step in version.anchored
-                if (at := instant_at(step.at.path if step.at else "", properties, person.attributes))
-                is not None
+                step.number: at for step in version.anchored if (at := self._anchor(run, step)) is not None
             }
         return answers
+
+    def counts_back_from(self, version: Version, run: Run, number: int) -> int | None:
+        """Return the date that a step counts back from; None: it counts from none, or none is told."""
+        step = version.cascade.steps[max(number, 0)]
+        dated = step.at is not None and step.at.before and step.at.path
+        return self._anchor(run, step) if dated else None
+
+    def _anchor(self, run: Run, step: Step) -> int | None:
+        path = step.at.path if step.at is not None else ""
+        return instant_at(path, self.properties(run), self.person(run.contact_id).attributes)
 
     def alike(
         self, version: Version, run: Run, zone: str, country: str | None, addresses: Mapping[int, Address],

@@ -23,6 +23,7 @@ from kaskad.engine.alike import Alike
 from kaskad.engine.changes import Changes
 from kaskad.engine.handover import Refusal, Writer, allocate
 from kaskad.engine.inbox import News
+from kaskad.engine.limits import FAR
 from kaskad.engine.look import Desk, look
 from kaskad.engine.noting import Notes
 from kaskad.engine.parcel import Parcel
@@ -150,12 +151,6 @@ def _ready(tx: Transaction, world: World, now: int) -> list[tuple[Any, ...]]:
     return found
 
 
-def _rank(entering: tuple[Version, Run, Passages, Enter]) -> tuple[int, int, int]:
-    """Return what decides between the runs of one contact: class, priority, age (E14)."""
-    version, _, _, wish = entering
-    return version.class_code, -version.cascade.priority, wish.due_at
-
-
 def _lane(item: _Sending) -> int:
     """Return the lane of a message; before all of them goes whoever has asked for a person."""
     return -1 if tasks.asked_at(item.passages) is not None else item.version.class_code
@@ -232,7 +227,7 @@ class _Mover:
         desk = self.desk
         runs_of = Counter([run.contact_id for _, run, _, _ in entering_runs])
         if len(runs_of) < len(entering_runs):
-            entering_runs.sort(key=_rank)
+            entering_runs.sort(key=self._rank)
         for version, run, passed, wish in entering_runs:
             try:
                 answers = desk.answers(version, run, passed)
@@ -243,6 +238,12 @@ class _Mover:
             except Exception as error:
                 self._notes.set_aside(run, passed, error)
             self.changes.flush_some(self._tx)
+
+    def _rank(self, entering: tuple[Version, Run, Passages, Enter]) -> tuple[int, int, int, int]:
+        """Return what decides between the runs of one contact: class, priority, nearest date, age (E14)."""
+        version, run, _, wish = entering
+        date = self.desk.counts_back_from(version, run, wish.step or 0)
+        return version.class_code, -version.cascade.priority, FAR if date is None else date, wish.due_at
 
     def _keep(
         self, version: Version, run: Run, passages: Passages, answers: Answers, decision: Decision
