@@ -318,3 +318,26 @@ def test_figures_look_at_no_more_counts_than_they_tell(
         ids = {"ids": apsw.carray(array("q", [1, 2]))} if ":ids" in text else {}
         plan = [row[3] for row in connection.execute(text, asked | ids)]
     assert way in plan and not [step for step in plan if step.startswith(("SCAN k", "SCAN run_courses"))]
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "table"),
+    [
+        ("lists_of", {}, "m"),
+        ("export_lists", {}, "m"),
+        ("left_over", {"old": 1}, "list_members"),
+        ("carry_list_members", {"old": 1, "kept": 2}, "list_members"),
+        ("erase_list_members", {"contact_id": 1}, "list_members"),
+    ],
+)
+def test_whose_lists_are_asked_for_is_not_looked_for_among_all_members(
+    name: str, asked: Any, table: str, tmp_path: Path
+) -> None:
+    """Every launch to a segment leaves a list of all its people."""
+    db = open_database(f"sqlite:{tmp_path / 'k.db'}")
+    upgrade(db)
+    text = f"EXPLAIN QUERY PLAN {statements('sqlite')[name].text}"
+    with closing(db), closing(apsw.Connection(str(tmp_path / "k.db"))) as connection:
+        ids = {"ids": apsw.carray(array("q", [1, 2]))} if ":ids" in text else {}
+        plan = [row[3] for row in connection.execute(text, asked | ids)]
+    assert f"SEARCH {table} USING COVERING INDEX list_members_contact (contact_id=?)" in plan
