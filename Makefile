@@ -11,6 +11,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 TESTS ?= tests
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Servers that tests start, and workers, would each compile all that they load where Python is told to keep nothing.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help assets messages calibration pictures explore fuzz install lock demo test long check lint format crash bench receipts clean
 
@@ -52,9 +54,7 @@ messages: install ## add to locale/ru what the pages say there in English only
 demo: install ## watch cascades at work: a shop, 2 000 people, ten channels, nothing real
 	@$(BIN)/kaskad demo
 
-# Servers that tests start, and workers, would each compile all that they load where Python is told to keep nothing.
 # The tests of a file stay together and in order: an installation that they share is made once, and its story told forwards.
-test: export PYTHONDONTWRITEBYTECODE =
 test: install ## run the tests; `make test TESTS=tests/domain` runs some
 	$(BIN)/python -m compileall -q src tests
 	$(BIN)/python -m pytest -n 4 --dist loadfile -q -m "not long" $(TESTS)
