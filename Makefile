@@ -64,7 +64,7 @@ long: install ## run the tests that `make test` leaves out: each takes up to a m
 
 calibration: install ## hold ranges of forecasts and intervals of reports against thousands of made worlds (an hour and more)
 	KASKAD_TRIALS=1000 $(BIN)/python -m pytest -q -n 2 --dist worksteal --timeout 7200 -k eight_of_ten \
-		tests/planning/test_ageing.py tests/planning/test_dates.py \
+		tests/planning/test_ageing.py tests/planning/test_dates.py tests/planning/test_edges.py \
 		tests/planning/test_ending.py tests/planning/test_forecast.py tests/planning/test_entries.py
 	KASKAD_TRIALS=10000 $(BIN)/python -m pytest -q --timeout 7200 tests/analytics/test_intervals.py
 

@@ -1,5 +1,7 @@
 """Where a forecast's people go: along edges of the same draws as the steps, with ranges that hold."""
 
+import os
+
 import numpy as np
 import pytest
 from scipy.stats import binom
@@ -10,6 +12,8 @@ from kaskad.planning.history import Happened, happened
 from kaskad.planning.outlook import Outlook, Plan
 from kaskad.planning.walk import Crowd, Rate, Stage, by_chance, walk
 from planning.worlds import ASKS, CHANNELS, FIGURES, PLAN, STAGES, World
+
+TRIALS = int(os.environ.get("KASKAD_TRIALS", "40"))
 
 BRANCHED = [  # letter -> chat, or by a reaction -> robot; the SMS is passed over by half; the agent is paused
     Stage(1, branch=3), Stage(2), Stage(3, held=0.5), Stage(4, ends=False), Stage(None, waits=True),
@@ -57,8 +61,8 @@ def test_edges_tell_by_what_they_lead_and_where_to():
 
 def test_ranges_of_edges_hold_eight_of_ten_outcomes():
     """Once a thousand have answered, in a world where people react half as often as the field says."""
-    chance, held, trials = np.random.default_rng(5), np.zeros(10), 40
-    for trial in range(trials):
+    chance, held = np.random.default_rng(5), np.zeros(10)
+    for trial in range(TRIALS):
         world = World(chance, 6_000, FIGURES / 2)
         outlook = Outlook(PLAN, happened(STAGES, world.shapes(1_000), {}), {})
         looked = world.kinds(1_000 + chance.choice(5_000, 1_000, replace=False))
@@ -71,5 +75,5 @@ def test_ranges_of_edges_hold_eight_of_ten_outcomes():
         for place, (way, happens) in enumerate(zip(reactions + silences, came, strict=True)):
             between = range_of(way.people)
             held[place] += between.low - 0.5 <= happens <= between.high + 0.5
-    low, high = binom.ppf((0.0005, 0.9995), trials, (0.75, 0.85))
-    assert 0.72 <= held.mean() / trials <= 0.88 and all(low <= each <= high for each in held), held
+    low, high = binom.ppf((0.0005, 0.9995), TRIALS, (0.75, 0.85))
+    assert 0.72 <= held.mean() / TRIALS <= 0.88 and all(low <= each <= high for each in held), held
