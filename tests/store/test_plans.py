@@ -341,3 +341,27 @@ def test_whose_lists_are_asked_for_is_not_looked_for_among_all_members(
         ids = {"ids": apsw.carray(array("q", [1, 2]))} if ":ids" in text else {}
         plan = [row[3] for row in connection.execute(text, asked | ids)]
     assert f"SEARCH {table} USING COVERING INDEX list_members_contact (contact_id=?)" in plan
+
+
+def test_every_index_is_there_for_a_statement(tmp_path: Path) -> None:
+    """But for those that keep rows apart."""
+    db = open_database(f"sqlite:{tmp_path / 'k.db'}")
+    upgrade(db)
+    with closing(db), closing(apsw.Connection(str(tmp_path / "k.db"))) as connection:
+        used = {
+            index
+            for statement in statements("sqlite").values()
+            for step in connection.execute(f"EXPLAIN QUERY PLAN {statement.text}", anything(statement))
+            for index in re.findall(r"INDEX (\w+)", step[3])
+        }
+        made = "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql LIKE 'CREATE INDEX%'"
+        assert {name for (name,) in connection.execute(made)} <= used
+
+
+def anything(statement: Statement) -> Any:
+    """Return values for a statement's parameters: how it is planned does not depend on them."""
+    if numbers := [int(number) for number in re.findall(r"\?(\d+)", statement.text)]:
+        return (1,) * max(numbers)
+    given: dict[str, Any] = dict.fromkeys(statement.parameters, 1)
+    lists = {"ids": apsw.carray(array("q", [1])), "texts": apsw.carray(("a",))}
+    return given | {name: value for name, value in lists.items() if name in given}
