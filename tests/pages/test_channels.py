@@ -128,6 +128,9 @@ def test_a_test_by_a_mail_server_that_is_not_there_says_so_in_the_readers_langua
             client.headers["Accept-Language"] = language
             page = post(client, "/channels/accounts/nobody/test", to="you@example.org").text
             assert words in page, re.findall('class="note.*', page)
+        card, form = (client.get(f"/channels/accounts/nobody{more}").text for more in ("", "/edit"))
+        assert "<dt>Шифрование</dt><dd>нет</dd>" in card
+        assert '<option value="none" selected>нет</option>' in form
     site.api.call("DELETE", "/accounts/nobody")
 
 

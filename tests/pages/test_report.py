@@ -86,6 +86,22 @@ def test_of_nobody_there_is_no_share(opened):
     assert re.search(r"Reached [12] \d+% of those who entered Messages for each 1.0 on", plain[1])
 
 
+def test_days_that_are_none_are_said_to_be_none(opened):
+    """They were told as days on which nobody entered, or as all days."""
+    with opened.client("viewer") as client:
+        for page in ("news", "news/figures", "news/uplift"):
+            for when, said in (
+                ("since=2026-12-01&until=2026-11-01", "ends before it begins"),
+                ("since=soon", "Write days like 2026-11-26."),
+            ):
+                told = client.get(f"/cascades/{page}?{when}")
+                assert told.status_code == 422 and said in told.text, (page, when)
+                assert told.text.count("aria-invalid") == 1
+        for part in ("news/report.csv", "news/figures.csv", "news/people", "news/money"):
+            assert client.get(f"/cascades/{part}?since=soon").status_code == 422, part
+        assert "Write days like" in client.get("/customers?since=soon").text
+
+
 def test_the_way_of_a_marketer_by_keyboard(visit, opened):
     eyes = visit("marketer")
     page = eyes.goto("/cascades")

@@ -136,9 +136,7 @@ def _checked(header: Sequence[str], found: list[str], *, by_place: bool) -> list
                        names=", ".join(names))
             )  # fmt: skip
     if "amount" not in found:
-        problems.append(
-            worded("no column says what a line costs: say which is the amount, such as Total=amount")
-        )
+        problems.append(worded("no column says what a line costs: say which is the amount"))
     if not {"id", "reference"} & set(found) and not {"phone", "at"} <= set(found):
         problems.append(
             worded("no columns say which message a line is of: say which are its id, or phone and time (at)")

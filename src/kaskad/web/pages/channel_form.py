@@ -21,7 +21,7 @@ from kaskad.providers import provider as provider_named
 from kaskad.providers.base import Provider, Setting
 from kaskad.providers.evidence import evidence
 from kaskad.web.auth import InOffice
-from kaskad.web.pages.channel_words import LEVELS, label_of, steps_of
+from kaskad.web.pages.channel_words import LEVELS, choice_of, label_of, steps_of
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import Visitor, go, render
@@ -50,6 +50,7 @@ class Field(Struct, frozen=True):
     hint: str
     problem: str
     kept: bool  # a secret that is there already
+    words: Mapping[str, str]  # how the values to choose from are called
 
 
 @router.get("/channels/providers")
@@ -224,6 +225,7 @@ def _field(
         setting, name, label_of(look, setting),
         "" if setting.secret else told.get(name, setting.default), look.told(setting.help),
         problems.get(name, ""), bool(shown and shown.account.secrets.get(setting.name)),
+        {value: choice_of(look, setting, value) for value in setting.choices},
     )  # fmt: skip
 
 

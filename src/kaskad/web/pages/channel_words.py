@@ -70,11 +70,22 @@ LABELS = {  # of settings that many providers have; others are shown by their na
     "contact": N_("Contact"),
     "code": N_("Code"),
 }
+CHOICES = {  # values of settings that are words; others are shown as they are
+    "none": N_("none"),
+    "every": N_("every day"),
+    "mon-sat": N_("Monday to Saturday"),
+    "mon-fri": N_("Monday to Friday"),
+}
 
 
 def label_of(look: Look, setting: Setting) -> str:
     """Return how a setting is called; one that only its provider has, by the provider's name for it."""
     return look._(LABELS[setting.name]) if setting.name in LABELS else setting.name
+
+
+def choice_of(look: Look, setting: Setting, value: str) -> str:
+    """Return how a value of a setting is called; what was typed is shown as it is."""
+    return look._(CHOICES[value]) if value in setting.choices and value in CHOICES else value
 
 
 def steps_of(look: Look, provider: Provider | None, webhook_url: str) -> list[str]:

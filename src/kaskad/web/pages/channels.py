@@ -28,7 +28,7 @@ from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Limits, Provider, limits_of
 from kaskad.providers.desk import plan_of
 from kaskad.web.auth import InOffice
-from kaskad.web.pages.channel_words import label_of, steps_of
+from kaskad.web.pages.channel_words import choice_of, label_of, steps_of
 from kaskad.web.pages.figures import figures_of
 from kaskad.web.pages.live import shown
 from kaskad.web.pages.look import Look
@@ -198,6 +198,7 @@ def _page(
         priced=bool(row.shown.account.prices), wrong_prices=wrong_prices or [],
         amount=partial(_amount, look),
         most=PRICES, now=office.now(), labels=_labels(look, provider),
+        values=_values(look, provider, row.shown.account.settings),
         placeholder=PLACES.get(row.shown.account.channel, ""),
     )  # fmt: skip
 
@@ -209,6 +210,15 @@ def _amount(look: Look, micros: int, currency: str) -> str:
 def _labels(look: Look, provider: Provider | None) -> Mapping[str, str]:
     labels = {one.name: label_of(look, one) for one in provider.settings} if provider else {}
     return defaultdict(str, labels)
+
+
+def _values(look: Look, provider: Provider | None, kept: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the values of settings as they are called."""
+    known = {one.name: one for one in provider.settings} if provider else {}
+    return {
+        name: choice_of(look, known[name], value) if name in known else value
+        for name, value in kept.items() if value
+    }  # fmt: skip
 
 
 def _listed(office: Office, name: str) -> Listed | None:

@@ -40,10 +40,10 @@ def show(
 ) -> Response:  # fmt: skip
     """Show retention, cohorts, worth and scores of customers."""
     look = look_of(request, seen)
-    between = Filters(since=since, until=until).among(look)
+    days = Filters(since=since, until=until)
+    between, problems = days.among(look), days.problems(look)
     known = segments.names(office, limit=OFFERED)
     chosen = [name for name in known if name in (segment or BY_ITSELF)][:MOST_SEGMENTS]
-    problems: dict[str, str] = {}
     asked = Asked(
         _names(event), amount.strip(), _names(returned), "week" if unit == "week" else "month",
         number_of(keep) or 1, _share("margin", margin, look, problems),
@@ -55,7 +55,8 @@ def show(
             json.dumps([str(each) for each in _fields(asked)]), lambda: customers.customers(office, asked)
         )
     except Invalid as error:
-        problems[""] = look.refusal(error)
+        if (said := look.refusal(error)) not in problems.values():
+            problems[""] = said
     return render(
         request, look, "customers.html", seen=seen, told=told, problems=problems, known=known, chosen=chosen,
         of=OF_CUSTOMERS, behind=BEHIND, ready=ABOUT, segment=segment,

@@ -13,6 +13,8 @@ from msgspec import Struct
 from kaskad.actions import cascade_texts, rates, segments
 from kaskad.actions.office import Office
 from kaskad.actions.reports import Among
+from kaskad.analytics.scope import ENDS_FIRST
+from kaskad.domain.errors import Invalid
 from kaskad.web.pages.cascades import CHOICES
 from kaskad.web.pages.look import Look
 
@@ -29,6 +31,23 @@ class Filters(Struct, frozen=True):
         """Return the runs that are meant; days begin at midnight of the reader."""
         since, until = begin_of(look, read_day(self.since)), end_of(look, read_day(self.until))
         return Among(self.segment, self.version, since, until)
+
+    def problems(self, look: Look) -> dict[str, str]:
+        """Return what is wrong with the days, by their names."""
+        days = {"since": self.since, "until": self.until}
+        found = {
+            name: look._("Write days like 2026-11-26.")
+            for name, day in days.items() if day and read_day(day) is None
+        }  # fmt: skip
+        begins, ends = read_day(self.since), read_day(self.until)
+        if begins and ends and ends < begins:
+            found["until"] = look.told(ENDS_FIRST)
+        return found
+
+    def refuse(self, look: Look) -> None:
+        """Raise Invalid where something is wrong with the days: for what has no fields to say it at."""
+        if found := self.problems(look):
+            raise Invalid(list(found.values()), [f"/{name}" for name in found])
 
     @property
     def query(self) -> str:

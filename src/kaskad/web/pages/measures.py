@@ -47,15 +47,17 @@ def show(
     look = look_of(request, seen)
     whole = cascades.find(office, slug)
     told: Told | None = None
+    filters = Filters(segment, number_of(version), since, until)
+    problems = filters.problems(look)
     if whole.overview.version is not None:
-        filters = Filters(segment, number_of(version), since, until)
         told = _told(office, request, look, whole.overview, filters, Chosen(step, channel, variant))
     rows = told.measured.rows if told else []
     arms = [told.measured.rates[each] for each in ("cr_entered", "cr_holdout")] if told else []
     asked = {"step": step, "channel": channel, "variant": variant, "segment": segment, "version": version,
              "since": since, "until": until}  # fmt: skip
     return render(
-        request, look, "measures.html", seen=seen, cascade=whole.overview, told=told,
+        request, look, "measures.html", 422 if problems else 200, seen=seen, problems=problems,
+        cascade=whole.overview, told=told,
         steps=[(each.id, each.id) for each in whole.overview.steps],
         channels=[(each, look.word("channel", each)) for each in _channels(whole.overview)],
         asked=f"?{urlencode({name: value for name, value in asked.items() if value})}",
@@ -75,6 +77,7 @@ def download(
     """Give the measures that the page shows as a file."""
     look, overview = look_of(request, seen), cascades.find(office, slug).overview
     filters = Filters(segment, number_of(version), since, until)
+    filters.refuse(look)
     told = _told(office, request, look, overview, filters, Chosen(step, channel, variant))
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{slug}-figures.{form}"'}
     return StreamingResponse(measures.export(told, form), media_type=TYPES[form], headers=headers)

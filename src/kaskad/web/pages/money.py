@@ -38,7 +38,9 @@ def of_cascade(
     """Show what a cascade has cost, how that came about, and what could be spared."""
     look = look_of(request, seen)
     overview = cascades.find(office, slug).overview
-    asked = Filters(since=since, until=until).among(look)
+    days = Filters(since=since, until=until)
+    days.refuse(look)
+    asked = days.among(look)
     told = None
     if overview.version is not None:
         try:

@@ -66,11 +66,13 @@ def report(
             request, look, "draft.html", seen=seen, cascade=whole.overview, edit=_edit(request, slug)
         )
     asked = Filters(segment, number_of(version), since, until)
+    problems = asked.problems(look)
     foretold = figures_of(request).hindsight_lately(office, slug, FORETOLD)
     shows, told = _told(office, request, look, slug, asked)
     made = told.report
     return render(
-        request, look, "cascade.html", seen=seen, shows=shows, cascade=whole.overview, report=made,
+        request, look, "cascade.html", 422 if problems else 200, seen=seen, problems=problems,
+        shows=shows, cascade=whole.overview, report=made,
         steps=_steps(whole.overview, told), reached=_level(made, REACHED), levels=made.levels,
         launches=launches.listing(office, slug, before=LARGEST, limit=LAUNCHES_SHOWN),
         foretold=foretold(), held={one.step: one.hold.skip for one in step_holds.listing(office, slug)},
@@ -90,7 +92,9 @@ def people(
 ) -> Response:  # fmt: skip
     """Show the people behind a figure of the report."""
     look = look_of(request, seen)
-    among = Filters(segment, number_of(version), since, until).among(look)
+    asked = Filters(segment, number_of(version), since, until)
+    asked.refuse(look)
+    among = asked.among(look)
     found = figures_of(request).people.soon(
         named(office, slug, among, figure, step, channel, reason, cursor),
         lambda: reports.people(
@@ -112,8 +116,9 @@ def download(
     segment: str = "", version: str = "", since: str = "", until: str = "",
 ) -> Response:  # fmt: skip
     """Give the report's table as a file."""
-    asked = Filters(segment, number_of(version), since, until)
-    _, told = _told(office, request, look_of(request, seen), slug, asked)
+    look, asked = look_of(request, seen), Filters(segment, number_of(version), since, until)
+    asked.refuse(look)
+    _, told = _told(office, request, look, slug, asked)
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{slug}.{form}"'}
     return StreamingResponse(reports.export(told, form), media_type=TYPES[form], headers=headers)
 

@@ -16,7 +16,7 @@ from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.web.api.exports import KINDS
 from kaskad.web.auth import InOffice
-from kaskad.web.pages.filters import Filters, read_day
+from kaskad.web.pages.filters import Filters
 from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import HEADERS, Visitor, render
@@ -70,9 +70,10 @@ def take_out(
     given = {"what": what, "form": form, "since": since, "until": until, "identified": identified}
     if what not in _sets(seen) or form not in {each.value for each in FORMS}:
         return _page(request, seen, given, look._("Choose what is taken out, and how it is written."))
-    if any(day and read_day(day) is None for day in (since, until)):
-        return _page(request, seen, given, look._("Write days like 2026-11-26."))
-    days = Filters(since=since, until=until).among(look)
+    asked = Filters(since=since, until=until)
+    if problems := asked.problems(look):
+        return _page(request, seen, given, " ".join(problems.values()))
+    days = asked.among(look)
     wanted = Wanted(
         since=OLDEST if days.since is None else days.since, until=LATEST if days.until is None else days.until
     )

@@ -35,15 +35,18 @@ def does_it_work(
     look = look_of(request, seen)
     whole = cascades.find(office, slug)
     told, shared = None, []
+    asked = Filters(segment, number_of(version), since, until)
+    problems = asked.problems(look)
     if whole.overview.version is not None:
-        among = Filters(segment, number_of(version), since, until).among(look)
+        among = asked.among(look)
         goals = figures_of(request).attributed.begin("", lambda: attribution.attribute(office))
         told = figures_of(request).uplifts.soon(
             named(office, slug, among, all), lambda: uplift.measure(office, slug, among, ripe=not all)
         )
         shared = [line for line in goals().lines if line.cascade == slug]
     return render(
-        request, look, "uplift.html", seen=seen, cascade=whole.overview, told=told, shared=shared,
+        request, look, "uplift.html", 422 if problems else 200, seen=seen, problems=problems,
+        cascade=whole.overview, told=told, shared=shared,
         rules={name: look._(text) for name, text in RULES.items()},
         verdict=_verdict(told) if told else "", whole=_whole(look, told) if told else [],
         steps=_steps(told) if told else [],
