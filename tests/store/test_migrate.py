@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kaskad.domain.errors import StoreError
-from kaskad.store import alarms, settings
+from kaskad.store import alarms, approvals, cascades, keys, settings
 from kaskad.store.db import Database
 from kaskad.store.migrate import Migration, migrations, upgrade, words_for
 
@@ -134,3 +134,24 @@ def test_every_table_by_contact_is_found() -> None:
         marked = sum("/* by contact" in line and line.startswith(")") for line in migration.text.splitlines())
         assert words_for(migration.text, "sqlite", 0).count("WITHOUT ROWID;") >= marked - 1  # not of contacts
         assert words_for(migration.text, "postgresql", 1).count("PARTITION OF") == marked
+
+
+def test_whoever_was_noted_as_an_author_by_their_name_is_known_by_their_address(db: Database) -> None:
+    text = next(each.text for each in migrations() if each.name == "authors")
+    with db.write() as tx:
+        tx.script(
+            "INSERT INTO users (email, name, role, created_at) VALUES "
+            "('ann@example.org', 'Ann', 'owner', 0), ('bob@example.org', 'Bob', 'owner', 0), "
+            "('bob2@example.org', 'Bob', 'owner', 0), ('shop@example.org', 'shop', 'owner', 0); "
+            "INSERT INTO cascades (id, slug, changed_at) VALUES (1, 'cart', 0); "
+            "INSERT INTO drafts (cascade_id, source, saved_at, saved_by) VALUES (1, '', 0, 'Ann')"
+        )
+        keys.add(tx, "shop", "hash", ["cascades:write"], 0)
+        for by in ("Ann", "Bob", "shop", "cid@example.org"):
+            approvals.add(tx, "text", "written", "step a", by, "", 0)
+        for _ in range(2):  # done again, it changes nothing
+            tx.script(words_for(text, tx.dialect, 0))
+        noted = [one.by for one in approvals.of_texts(tx, ["text"])["text"]]
+        draft = cascades.draft(tx, 1)
+    assert noted == ["ann@example.org", "Bob", "shop", "cid@example.org"]  # of two Bobs it is not known which
+    assert draft is not None and draft.saved_by == "ann@example.org"
