@@ -39,6 +39,25 @@ def test_a_long_address_and_a_long_id_wrap_in_the_list_of_contacts(visit, site):
         assert not place.evaluate(TOO_WIDE), "it is told whole"
 
 
+SAID = """each => {
+  const drawn = document.createElement("canvas").getContext("2d"), looks = getComputedStyle(each);
+  drawn.font = looks.font;
+  const beside = parseFloat(looks.paddingLeft) + parseFloat(looks.paddingRight) + 16; // the arrow too
+  const room = each.clientWidth - beside;
+  return drawn.measureText(each.selectedOptions[0].text).width <= room;
+}"""
+
+
+def test_what_is_chosen_for_the_optimiser_is_told_whole_on_a_phone(visit, site):
+    opened = visit("owner", language="en", width="phone")
+    opened.page.set_viewport_size({"width": 375, "height": 812})
+    page = opened.goto("/cascades/draft/optimize")
+    opened.shoot("optimise phone en")
+    chosen = page.locator(".filters select")
+    assert chosen.count() == 2 and all(each.evaluate(SAID) for each in chosen.all())
+    assert not opened.overflows()
+
+
 def test_the_ends_of_the_axis_of_hours_stand_at_its_ends_on_a_phone(visit, site):
     page = visit("owner", language="ru", width="phone").goto("/")
     ends = page.locator(".hours + .key > span:not(.row)")
