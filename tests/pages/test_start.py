@@ -96,6 +96,14 @@ def test_first_steps_are_shown_to_who_may_take_them(fresh):
             assert ("First steps" in Walk(client).see("/")) == shown, role
 
 
+def test_an_overview_without_accounts_leads_to_where_one_is_added(fresh):
+    for role, shown in (("owner", True), ("viewer", False)):
+        with fresh.client(role) as client:
+            page = Walk(client).see("/")
+            assert ('href="/channels/providers"' in page) == shown, role
+            assert "nothing can be sent" in page and "kaskad account" not in page
+
+
 def test_a_message_by_hand_is_an_ordinary_run(opened):
     with opened.client("marketer") as client:
         marketer = Walk(client)
