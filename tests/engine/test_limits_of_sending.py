@@ -296,6 +296,21 @@ def test_two_people_with_one_number_get_one_sms_also_later(either):
     assert stage.states(bob) == {"sms": "duplicate_address", "chat": "sent"}
 
 
+def test_two_people_with_one_number_get_one_sms_of_a_step_also_by_two_versions(either):
+    stage = Stage(either)
+    stage.cascade(HEAD + STEPS)
+    ann, bob = shared(stage)
+    stage.event(ann, "left")
+    stage.cascade(
+        HEAD + STEPS.replace("steps:", "steps:\n  - {id: vk, channel: vk, text: t, wait: 1h, if: 'false'}")
+    )
+    stage.event(bob, "left")
+    assert stage.states(bob) == {"vk": "condition_false", "sms": "duplicate_address", "chat": "sent"}
+    stage.cascade(HEAD + STEPS.replace("id: sms", "id: text"))
+    stage.event(stage.person("cid", [], addresses={Channel.SMS: "+77010000001"}), "left")
+    assert [stage.sent(person) for person in (ann, bob)] == [["sms"], ["chat"]] and len(stage.parcels) == 3
+
+
 def test_one_number_gets_one_call(db):
     stage = Stage(db)
     stage.cascade(HEAD + "steps:\n  - {id: robot, channel: robot_call, say: t, wait: 2h}\n")

@@ -266,7 +266,7 @@ class Writer:
         self._purse = Purse(world, now)
         spending = world.money.spending
         self._till = None if spending is None else Till(tx, spending, world.accounts, now)
-        self._addresses: set[tuple[int, int, str]] = set()
+        self._addresses: set[tuple[int, str, str]] = set()
         self._pages: dict[tuple[int, int, int | None, int, int, bool], Page] = {}
 
     def page(self, version: Version, send: Send) -> Page:
@@ -284,7 +284,7 @@ class Writer:
         properties: Mapping[str, Any], shared: bool, valid_for_ms: int, due_at: int,
     ) -> Written | Refusal:  # fmt: skip
         """Return the message ready to go, or why it cannot be written or paid."""
-        once = (version.id, send.step, send.to)
+        once = (run.cascade_id, version.cascade.steps[send.step].id, send.to)
         if shared and once in self._addresses:
             return Refusal(SkipReason.DUPLICATE_ADDRESS, "")
         before = passages.get(send.step)

@@ -405,6 +405,7 @@ class Desk:
                 "touched_by_sharers",
                 value=address.value,
                 contact_id=run.contact_id,
+                cascade_id=run.cascade_id,
                 version_id=version.id,
                 since=since,
             )

@@ -59,12 +59,14 @@ SELECT c.id, a.value, c.tracking, c.language, c.attributes,
   LEFT JOIN consents k ON k.contact_id = v.id;
 
 -- name: touched_by_sharers
--- Steps of a version that already reached somebody with the same address (E11).
-SELECT m.step FROM addresses a
+-- Steps of a version that already reached somebody with the same address, by whichever version of its cascade (E11).
+SELECT s.step FROM addresses a
   JOIN messages m ON m.contact_id = a.contact_id
        AND (m.channel = a.channel OR (a.channel = 8 AND m.channel IN (9, 10))) -- calls go to the SMS number
   JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
- WHERE a.value = :value AND a.contact_id <> :contact_id AND r.version_id = :version_id
+  JOIN step_names sent ON sent.version_id = r.version_id AND sent.step = m.step
+  JOIN step_names s ON s.version_id = :version_id AND s.id = sent.id
+ WHERE a.value = :value AND a.contact_id <> :contact_id AND r.cascade_id = :cascade_id
    /* sqlite: AND a.contact_id IN (SELECT contact_id FROM address_book WHERE value = :value) */
    AND m.submitted_at >= :since AND m.state NOT IN (0, 1, 6, 11, 12);
 
