@@ -315,6 +315,24 @@ def test_stop_to_a_number_we_have_not_written_to_is_kept_as_well(db):
     assert stage.states(ann) == {"sms": "no_consent", "chat": "sent"}
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["who was written to", "another"])
+def test_stop_to_a_number_that_several_people_have_counts_for_all_of_them(either, first):
+    stage = Stage(either)
+    stage.cascade(PROMO + STEPS)
+    number = {Channel.SMS: "+77010000001"}
+    ann, bob = (stage.person(name, addresses=number) for name in ("ann", "bob"))
+    other, written = (bob, ann) if first else (ann, bob)
+    stage.event(written, "left", cart_id=1)
+    stage.says(Channel.SMS, "+77010000001", "Стоп")
+    assert stage.outcome(written) == "opted_out"
+    stage.passes("P30D")
+    stage.event(other, "left", cart_id=2)
+    assert stage.states(other)["sms"] == "no_consent"
+    stage.says(Channel.SMS, "+77010000001", "Кто это?")  # an answer is one person's
+    with stage.db.read() as tx:
+        assert tx.one("thread", contact_id=bob) is None and tx.one("thread", contact_id=ann) is not None
+
+
 def test_stops_on_two_channels_in_one_tick_both_count(db):
     stage = Stage(db)
     stage.cascade(HEAD + STEPS)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from kaskad.domain import keywords
 from kaskad.domain.consent import Scope
 from kaskad.domain.event import ContactRef, EventIn
 from kaskad.domain.ids import contact_text, run_text
@@ -208,18 +209,33 @@ def find_contact(tx: Transaction, ref: ContactRef) -> int | None:
 
 
 def _read_inbound(tx: Transaction, one: InboundIn) -> list[Arrival]:
+    """Return what it tells of the contact: a refusal also of all others who have that address."""
     more: dict[str, str | int] = {"channel": one.channel.code, "text": one.text}
-    if one.kind == Kind.UNSUBSCRIBED and one.channel is not Channel.EMAIL:
+    stops = one.kind == Kind.REPLIED and keywords.is_stop(one.text)
+    if stops or (one.kind == Kind.UNSUBSCRIBED and one.channel is not Channel.EMAIL):
         more["scope"] = Scope.CHANNEL.value  # told of a number or a chat, which knows nothing of topics
     told = msgspec.json.encode(more).decode()
+    place: Row | None = None
     if one.provider_id:
-        row = tx.one("by_provider_id", account_id=one.account_id, provider_id=one.provider_id)
-        if row is not None:
-            return [Arrival(row[0], row[1], row[2], one.kind, one.event, one.at, told)]
-    row = tx.one("contact_by_address", channel=one.channel.code, value=one.address)
-    if row is None:
-        return []
-    return [Arrival(row[0], 0, -1, one.kind, one.event, one.at, told)]
+        place = tx.one("by_provider_id", account_id=one.account_id, provider_id=one.provider_id)
+    refuses = stops or one.kind in (Kind.UNSUBSCRIBED, Kind.COMPLAINED)
+    known: list[int] = []
+    if place is None or refuses:
+        rows = tx.many("contacts_by_address", [(one.channel.code, one.address)])
+        known = sorted([row[2] for row in rows])
+    if place is None:
+        if not known:
+            return []
+        place = (known[0], 0, -1)
+    kind = Kind.UNSUBSCRIBED.value if stops else one.kind
+    return [
+        Arrival(place[0], place[1], place[2], one.kind, one.event, one.at, told),
+        *[
+            Arrival(other, 0, -1, kind, one.event, one.at, told)
+            for other in known
+            if refuses and other != place[0]
+        ],
+    ]
 
 
 def _hold_clicks(hits: Sequence[Row]) -> list[Arrival]:
