@@ -247,6 +247,7 @@ def test_problems_come_in_the_order_of_the_text():
         (top(budget={"total": "5 KZT", "per_contact": "1 RUB"}), "RUB and KZT", "one currency"),
         (top(budget="5 KZT"), "must be a mapping", ""),
         (top(stop_on=["opt_out"]), "always stops", "remove"),
+        (step(channel="email", subject="s", media=[None]), "is an address", "https://example.org/cart.png"),
         (top(stop_on=["clicked"]), "only where a step asks", "success: clicked"),
         (top(exit_if="steps.two.sent"), "no step `two`", ""),
         (top(reentry="never"), "`never` is not known", "once_ever"),

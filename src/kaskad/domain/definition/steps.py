@@ -241,7 +241,7 @@ def _buttons(form: Form) -> tuple[Button, ...]:
 
 
 def _medium(form: Form, node: Node, path: str) -> str:
-    if isinstance(node, Scalar) and node.text.strip() and len(node.text) <= 2_000:
+    if isinstance(node, Scalar) and node.value is not None and node.text.strip() and len(node.text) <= 2_000:
         return node.text
     form.report.error(
         path,
