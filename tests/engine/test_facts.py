@@ -328,9 +328,21 @@ def test_stop_to_a_number_that_several_people_have_counts_for_all_of_them(either
     stage.passes("P30D")
     stage.event(other, "left", cart_id=2)
     assert stage.states(other)["sms"] == "no_consent"
-    stage.says(Channel.SMS, "+77010000001", "Кто это?")  # an answer is one person's
+
+
+@pytest.mark.parametrize("last", ["ann", "bob"])
+def test_an_answer_from_a_number_that_several_people_have_is_of_who_was_written_to_last(either, last):
+    stage = Stage(either)
+    stage.cascade(HEAD + STEPS)
+    number = {Channel.SMS: "+77010000001"}
+    people = {name: stage.person(name, addresses=number) for name in ("ann", "bob")}
+    stage.event(people[last], "left", cart_id=1)
+    stage.passes("10m")
+    stage.says(Channel.SMS, "+77010000001", "беру!")
+    assert stage.outcome(people[last]) == "responded"
     with stage.db.read() as tx:
-        assert tx.one("thread", contact_id=bob) is None and tx.one("thread", contact_id=ann) is not None
+        threads = {name for name, person in people.items() if tx.one("thread", contact_id=person)}
+    assert threads == {last}
 
 
 def test_stops_on_two_channels_in_one_tick_both_count(db):

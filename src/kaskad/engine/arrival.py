@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+SKEW_MS = 60_000  # by so much may a service's clock be behind ours
+
 
 class Arrival(Struct, frozen=True, gc=False, array_like=True):
     """A fact about a message (`run_id`, `step`), or about a contact (`run_id` 0).

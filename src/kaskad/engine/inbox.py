@@ -16,7 +16,7 @@ from kaskad.domain.run import PLAIN, Run, state_of
 from kaskad.domain.terms import REDIALLED, Channel, Kind, MessageState, Reason
 from kaskad.domain.version import Version
 from kaskad.engine import tasks
-from kaskad.engine.arrival import Arrival
+from kaskad.engine.arrival import SKEW_MS, Arrival
 from kaskad.engine.changes import Changes
 from kaskad.engine.enrol import Request, asked_again
 from kaskad.engine.events import apply_events
@@ -45,7 +45,6 @@ _NEGATIVE = frozenset({*(kind.value for kind in _FAILURES), Kind.EXPIRED.value})
 _NEGATIVE_BITS = sum(1 << kind for kind in _NEGATIVE)
 _SUBMITTED = MessageState.SUBMITTED.code
 _ASKED = 100  # of so many delivered messages it is looked whose they were: one of an account is enough
-_SKEW_MS = 60_000  # by so much may a service's clock be behind ours
 _SPECIAL = frozenset({Kind.UNSUBSCRIBED.value, Kind.COMPLAINED.value})
 _REASONS = {reason.value: reason.code for reason in Reason}
 _EMAIL = Channel.EMAIL.code
@@ -269,7 +268,7 @@ class _MessageFacts:
         if not kept or arrival.event != once(Kind(arrival.kind)):
             return bool(kept)
         known, waits = int(row[5]) >> arrival.kind & 1, row[4] < _SUBMITTED and not row[5]
-        return bool(known or waits) or arrival.at <= max(kept[0][3], (row[8] or 0) - _SKEW_MS)
+        return bool(known or waits) or arrival.at <= max(kept[0][3], (row[8] or 0) - SKEW_MS)
 
     def _cost_is_known(self, arrival: Arrival, row: Row) -> bool:
         """Say whether its cost is told again: it may have been told otherwise since."""
@@ -392,7 +391,7 @@ def _answered(tx: Transaction, arrival: Arrival, refusals: Refusals, heard: list
     if threads.is_known(tx, said):
         return []
     row = tx.one(
-        "last_message_on_channel", contact_id=arrival.contact_id, channel=channel, until=arrival.at + _SKEW_MS
+        "last_message_on_channel", contact_id=arrival.contact_id, channel=channel, until=arrival.at + SKEW_MS
     )
     if row is None:
         if channel and text:

@@ -15,7 +15,7 @@ from kaskad.domain.event import ContactRef, EventIn
 from kaskad.domain.ids import contact_text, run_text
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.tokens import PIXEL
-from kaskad.engine.arrival import Arrival, Unmatched
+from kaskad.engine.arrival import SKEW_MS, Arrival, Unmatched
 from kaskad.engine.current import Current
 from kaskad.engine.parcel import Result
 from kaskad.log import get_logger
@@ -226,7 +226,7 @@ def _read_inbound(tx: Transaction, one: InboundIn) -> list[Arrival]:
     if place is None:
         if not known:
             return []
-        place = (known[0], 0, -1)
+        place = (_written_to(tx, known, one), 0, -1)
     kind = Kind.UNSUBSCRIBED.value if stops else one.kind
     return [
         Arrival(place[0], place[1], place[2], one.kind, one.event, one.at, told),
@@ -236,6 +236,14 @@ def _read_inbound(tx: Transaction, one: InboundIn) -> list[Arrival]:
             if refuses and other != place[0]
         ],
     ]
+
+
+def _written_to(tx: Transaction, people: Sequence[int], one: InboundIn) -> int:
+    """Return who of those with that address was written to last before; else the first of them."""
+    if len(people) == 1:
+        return people[0]
+    rows = tx.among("last_written_to", people, channel=one.channel.code, until=one.at + SKEW_MS)
+    return int(rows[0][0]) if rows else people[0]
 
 
 def _hold_clicks(hits: Sequence[Row]) -> list[Arrival]:

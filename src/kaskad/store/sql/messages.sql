@@ -343,6 +343,13 @@ SELECT run_id, step FROM messages
  WHERE contact_id = :contact_id AND channel = :channel AND state NOT IN (0, 1, 11, 12)
  ORDER BY CASE WHEN submitted_at <= :until THEN 0 ELSE 1 END, submitted_at DESC LIMIT 1;
 
+-- name: last_written_to
+-- Whom of some people a reply without a reference is from most likely: who had got the last message by :until, if any.
+SELECT contact_id FROM messages
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+   AND channel = :channel AND state NOT IN (0, 1, 11, 12)
+ ORDER BY CASE WHEN submitted_at <= :until THEN 0 ELSE 1 END, submitted_at DESC, contact_id LIMIT 1;
+
 -- name: messages_until
 -- What an account had sent to an address until an instant, and of which the fact with this bit is not known.
 SELECT m.contact_id, m.run_id, m.step FROM addresses a JOIN messages m ON m.contact_id = a.contact_id
