@@ -40,6 +40,7 @@ steps:
   - {id: chat, channel: telegram, text: t, holdout: 40%, wait: 1h}
   - {id: sms, channel: sms, text: t, if: "contact.vip == true", holdout: 50%, wait: 1h}
 """
+BEFORE_THE_CHANGE = 1_792_836_000_000  # 24 Oct 2026 12:00 in Berlin
 OTHER = """
 cascade: other
 title: Other
@@ -95,6 +96,21 @@ def slow(path: str, cascade_id: int, people: list[int], until: int) -> dict[str,
                 add(found["steps"], (step, state == 11 and reason == SkipReason.STEP_HOLDOUT.code), goal)
     rows.close()
     return found
+
+
+def test_nobody_is_counted_before_the_time_for_the_goal_is_over_by_the_brands_clock(tmp_path):
+    db = open_database(str(tmp_path / "kaskad.db"))
+    upgrade(db)
+    stage = Stage(db, policy=replace(Policy.unlimited(), zone="Europe/Berlin"), at=BEFORE_THE_CHANGE)
+    office = Office(db, VAULT, stage.engine, stage.world.signer, "")
+    stage.cascade(TEXT)
+    stage.event(stage.person("p", [Channel.EMAIL]), "left")
+    for hours, counted in ((169, 0), (1, 1)):  # a week of 169 hours, and figures are by whole hours
+        stage.passes(f"{hours}h")
+        told = uplift.measure(office, "tried")
+        assert told.effect.one.of + told.effect.other.of == counted
+        assert told.first_ripe_at == (None if counted else BEFORE_THE_CHANGE + 170 * HOUR_MS)
+    db.close()
 
 
 def add(counts, place, goal):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from kaskad.domain.policy import HOUR, Policy
 from kaskad.domain.terms import Channel, Kind, Phase
@@ -142,6 +143,16 @@ def test_a_goal_ends_the_run_and_turns_a_response_into_a_conversion():
 def test_a_goal_after_its_window_counts_no_more():
     play = Play(LETTER_THEN_SMS).passes("P8D").happens(Kind.GOAL, step=-1)
     assert play.outcome == "exhausted"
+
+
+@pytest.mark.parametrize(("within", "hours"), [("7d", 169), ("PT168H", 168)])
+def test_a_goal_counts_until_the_same_hour_of_its_last_day_by_the_brands_clock(within, hours):
+    before_the_change = 1_792_836_000_000  # 24 Oct 2026 12:00 in Berlin
+    text = LETTER_THEN_SMS.replace("7d", within)
+    for early_ms, outcome in ((1, "converted"), (0, "exhausted")):
+        policy = replace(Policy.unlimited(), zone="Europe/Berlin")
+        play = Play(text, policy=policy, at=before_the_change).passes(f"{hours * HOUR - early_ms}ms")
+        assert play.happens(Kind.GOAL, step=-1).outcome == outcome
 
 
 # E2: late reactions

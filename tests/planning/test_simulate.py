@@ -319,6 +319,20 @@ def test_a_date_that_is_assumed_lies_at_an_hour_of_the_persons_own(zone, by):
     assert told == {"starts_at": NOON + 1 + 48 * HOUR, "total": 5}
 
 
+def test_a_trigger_is_waited_for_by_the_brands_clock_as_the_engine_does(tmp_path):
+    policy = replace(Policy.unlimited(), zone="Europe/Berlin")
+    version = version_of(PLAIN.replace("delay: 1h", "delay: 1d"), policy)
+    before_the_change = 1_792_836_000_000  # 24 Oct 2026 12:00 in Berlin
+    stage = Stage(migrated(tmp_path / "kaskad.db"), policy=policy, at=before_the_change)
+    stage.cascade(PLAIN.replace("delay: 1h", "delay: 1d"))
+    person = stage.person("p", [Channel.EMAIL])
+    stage.event(person, "left", cart_id=1, total=5_000)
+    assert stage.run(person).due_at == before_the_change + 25 * HOUR
+    world = World(start=before_the_change, people=1, traced=1, trigger={"total": 5_000})
+    (life,) = play(version, world, [typical(version.cascade, "UTC")], rates).lives
+    assert next(one.at for one in life.log if one.what == "sent") == before_the_change + 25 * HOUR
+
+
 def test_a_run_may_end_before_the_answer_to_its_message_is_lost():
     text = PLAIN.replace("{id: letter,", "{id: letter, success: none,")
     wait = "wait: [{unless: opened, for: 24h}, {unless: clicked, for: 4h, from: opened}]"

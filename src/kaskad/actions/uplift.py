@@ -20,6 +20,7 @@ from kaskad.analytics.scope import FOREVER, Scope
 from kaskad.analytics.services import currencies
 from kaskad.analytics.uplift import DAY_MS, PACE_DAYS, Uplift, Worth
 from kaskad.domain.cascade import Cascade, Span
+from kaskad.domain.decide import WEEK
 from kaskad.domain.hours import add, subtract
 from kaskad.domain.policy import Policy
 from kaskad.domain.version import held_share
@@ -30,8 +31,6 @@ from kaskad.store.cascades import CascadeRow, VersionRow
 from kaskad.store.courses import HOUR_MS
 from kaskad.store.db import Transaction
 from kaskad.store.held_shares import Stretch
-
-WEEK = Span(days=7)
 
 
 class Drawn(Struct, frozen=True):
@@ -110,8 +109,8 @@ def _counted(
     row = store.by_slug(tx, slug)
     cascade = definition_of(office, tx, row)
     whole = scope_of(office, tx, slug, among)
-    within = cascade.goal.within if cascade.goal else WEEK
-    until = min(whole.until, subtract(now, within, "UTC") // HOUR_MS * HOUR_MS) if ripe else whole.until
+    within, zone = cascade.goal.within if cascade.goal else WEEK, _policy(tx).zone
+    until = min(whole.until, subtract(now, within, zone) // HOUR_MS * HOUR_MS) if ripe else whole.until
     counted = structs.replace(whole, until=until)
     known = _lots(office, tx, row)
     if whole.version_id:
@@ -136,14 +135,14 @@ def _counted(
 
 def _measured(tx: Transaction, of: _Counted, now: int, changed: Changed) -> Uplift:
     row, whole, counted, told, span = of.row, of.whole, of.counted, of.told, of.span
-    told_in = exchanges(tx, row.id, now, counted)
+    told_in, policy = exchanges(tx, row.id, now, counted), _policy(tx)
     effect = uplift.treated_and_held(told)
     expected, evenly = uplift.lot(told, of.shares)
     waiting = _waiting(tx, row, whole, counted.until, changed)
     nobody = not effect.one.of + effect.other.of
     within_ms, share, pace = (
-        add(now, of.within, "UTC") - now,
-        held_share(of.defined, settings.get(tx, POLICY, Policy) or Policy()) / 10_000,
+        add(now, of.within, policy.zone) - now,
+        held_share(of.defined, policy) / 10_000,
         _pace(tx, row, whole, now, changed),
     )
     return Uplift(
@@ -151,7 +150,9 @@ def _measured(tx: Transaction, of: _Counted, now: int, changed: Changed) -> Upli
         until=min(counted.until, now), only=_numbers(tx, row, counted),
         since=span.since or None, later=counted.until == span.until < FOREVER,
         ripe=counted.until < whole.until,
-        first_ripe_at=_first_ripe(tx, row, counted.until, of.within) if nobody and waiting else None,
+        first_ripe_at=(
+            _first_ripe(tx, row, counted.until, of.within, policy.zone) if nobody and waiting else None
+        ),
         goal=of.cascade.goal.event if of.cascade.goal else "", within_ms=within_ms, share=share,
         waiting=waiting, effect=effect, expected_share=expected, evenly=evenly,
         worth=_worth(tx, row, counted, told, effect, told_in, changed),
@@ -208,7 +209,7 @@ def _worth(
 
 def _lots(office: Office, tx: Transaction, row: CascadeRow) -> dict[int, tuple[Stretch, ...]]:
     """Return by version which shares it has held out, and when; by the policy, where it names none."""
-    policy = settings.get(tx, POLICY, Policy) or Policy()
+    policy = _policy(tx)
     found: dict[int, tuple[Stretch, ...]] = {}
     for each in store.versions_of(tx, row.id):
         cascade = cascade_of(office, tx, each.id)
@@ -278,6 +279,10 @@ def _shares_at(known: Mapping[int, Sequence[Stretch]], at: int) -> dict[int, int
     }
 
 
+def _policy(tx: Transaction) -> Policy:
+    return settings.get(tx, POLICY, Policy) or Policy()
+
+
 def _waiting(tx: Transaction, row: CascadeRow, whole: Scope, until: int, changed: Changed) -> int:
     """Return how many people entered too late to be counted."""
     if until >= whole.until:
@@ -285,10 +290,10 @@ def _waiting(tx: Transaction, row: CascadeRow, whole: Scope, until: int, changed
     return _people(tally(tx, row.id, structs.replace(whole, since=max(whole.since, until)), changed))
 
 
-def _first_ripe(tx: Transaction, row: CascadeRow, until: int, within: Span) -> int | None:
+def _first_ripe(tx: Transaction, row: CascadeRow, until: int, within: Span, zone: str) -> int | None:
     """Return when the first of these will be counted."""
     first = tx.one("first_entered", cascade_id=row.id, since=until)
-    return None if first is None or first[0] is None else add(first[0], within, "UTC") + HOUR_MS
+    return None if first is None or first[0] is None else add(first[0], within, zone) + HOUR_MS
 
 
 def _pace(tx: Transaction, row: CascadeRow, whole: Scope, now: int, changed: Changed) -> float:

@@ -14,8 +14,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kaskad.domain import clocks, entering
+from kaskad.domain.cascade import Span
 from kaskad.domain.hours import add
-from kaskad.domain.policy import DAY, MINUTE
+from kaskad.domain.policy import MINUTE
 from kaskad.domain.run import (
     FINISHED_BY,
     HUMAN,
@@ -30,6 +31,7 @@ from kaskad.domain.run import (
 from kaskad.domain.terms import Kind, MessageState, Outcome, Phase, Reaction, RunState
 from kaskad.domain.version import Version
 
+WEEK = Span(days=7)  # how long a goal counts where the cascade names none
 ACTIVE, FINISHED = RunState.ACTIVE.code, RunState.FINISHED.code
 # An enum's members cost a function call each time they are named, and this runs for every run in every tick.
 _ENTER, _WAITING = Phase.ENTER, Phase.WAITING
@@ -192,7 +194,7 @@ def ending(
 def goal_ends_at(version: Version, run: Run) -> int:
     """Return the instant from which a goal no longer counts for this run."""
     goal = version.cascade.goal
-    return add(run.entered_at, goal.within, "UTC") if goal else run.entered_at + 7 * DAY
+    return add(run.entered_at, goal.within if goal else WEEK, version.policy.zone)
 
 
 def _sent(version: Version, run: Run, passage: Passage, held_until: int, now: int) -> Decision | Enter:

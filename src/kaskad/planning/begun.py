@@ -39,7 +39,7 @@ class Begun:
         return found
 
     def _instant(self, name: str, span: Span, entered_at: int, where: Where) -> int:
-        at = add(entered_at, span, "UTC")
+        at = add(entered_at, span, self._version.policy.zone)
         if not isinstance(span, Assumed):
             return at
         first = -(-at // _APART) * _APART

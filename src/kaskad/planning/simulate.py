@@ -110,7 +110,7 @@ class _Play:
         """Return a person as enrolment makes the run, and let it begin."""
         version, world = self._version, self._world
         entered_at = world.start + self._enters_after(number)
-        due_at = add(entered_at, version.cascade.trigger.delay, "UTC")
+        due_at = add(entered_at, version.cascade.trigger.delay, version.policy.zone)
         run = Run(
             contact_id, 1, version.cascade_id, version.id, 0, RunState.PENDING.code, Phase.ENTER.value, -1,
             None, 0, due_at, due_at, entered_at,
