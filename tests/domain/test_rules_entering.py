@@ -469,6 +469,29 @@ def test_caps_hold_anchored_steps_too_but_steps_half_an_hour_apart_are_meant():
     }
 
 
+@pytest.mark.parametrize(
+    ("lateness", "sent", "skipped"),
+    [("12h", [], {"thanks": "frequency_capped"}), ("15h", ["thanks"], {})],
+)
+def test_a_cap_that_ends_at_night_leaves_a_step_after_its_date_no_slot_before_it_is_too_late(
+    lateness, sent, skipped
+):
+    step = "steps:\n  - {id: thanks, channel: sms, text: t, at: {after: trigger.starts_at, by: 1h}}\n"
+    policy = replace(DAYTIME, caps=(Cap(1, 1, classes=(MessageClass.SERVICE,)),))
+    text = HEAD + f"max_lateness: {lateness}\n" + step  # due at 19:00, open again at 09:00
+    play = Play(text, policy=policy, properties={"starts_at": (NOON + 6 * HOUR) // 1000})
+    play.others.append(Touch(NOON - HOUR, 99, Channel.EMAIL.code, MessageClass.SERVICE.code))
+    assert play.passes("7h").skipped == skipped, "at once: what follows does not wait for the morning"
+    assert play.passes("P1D").steps == sent
+    assert play.times == [NOON + 21 * HOUR] * len(sent)
+
+
+def test_a_step_after_its_date_does_not_wait_for_an_opening_that_is_too_late():
+    step = "steps:\n  - {id: thanks, channel: sms, text: t, at: {after: trigger.starts_at, by: 1h}}\n"
+    play = Play(HEAD + step, policy=DAYTIME, properties={"starts_at": (NOON + 6 * HOUR) // 1000})
+    assert play.oversleeps("11h").skipped == {"thanks": "too_late"}  # nobody looked until 23:00
+
+
 def test_a_trigger_s_delay_comes_before_the_first_step():
     play = Play(HEAD.replace("left}", "left, delay: 2h}") + TWO)
     assert play.sent == [] and play.run.state == RunState.PENDING.code

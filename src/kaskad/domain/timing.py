@@ -39,9 +39,11 @@ def when(
     key = version.windows.key(channel, version.cascade.message_class, answers.zones, answers.country, urgent)
     if step.at is not None:
         by_date = _anchored(version, run, step, key, answers, now)
-        held = by_date.at is not None and by_date.at <= now and _capped(
-            version, run, step, channel, answers, now, by_date.due_at, urgent
-        )  # fmt: skip
+        if by_date.at is None or by_date.at > now:
+            return by_date
+        held = _capped(version, run, step, channel, answers, now, by_date.due_at, urgent)
+        if held is not None and held.at is not None and _shut_too_long(version, run, step, held, key):
+            return When(None, SkipReason.FREQUENCY_CAPPED, detail=str(held.why))
         return held or by_date
     if due_at and now > latest(version, due_at) and not urgent:
         return When(None, SkipReason.TOO_LATE)
@@ -123,6 +125,13 @@ def _capped(
     return When(verdict.at, verdict.reason, due_at)
 
 
+def _shut_too_long(version: Version, run: Run, step: Step, held: When, key: hours.WindowKey) -> bool:
+    """Say whether a step that a cap holds back has no slot left before it is too late (E14)."""
+    spread = hours.jitter(run.contact_id, step.number, version.policy.window_jitter_ms)
+    opens = None if held.at is None else version.windows.next(held.at, key, spread)
+    return opens is None or opens > latest(version, held.due_at)
+
+
 def latest(version: Version, due_at: int) -> int:
     """Return until when a step that was due then may still be sent."""
     own = version.cascade.max_lateness
@@ -179,9 +188,9 @@ def _after_its_date(
     opens = version.windows.next(due_at, key, spread)
     if opens is None:
         return When(None, SkipReason.WINDOW_IMPOSSIBLE, detail=version.windows.why(key))
-    if now > latest(version, opens):
-        return When(None, SkipReason.TOO_LATE)
     at = version.windows.next(max(opens, now), key, spread)
+    if max(opens if at is None else at, now) > latest(version, opens):
+        return When(None, SkipReason.TOO_LATE)
     if at is None:
         return When(None, SkipReason.WINDOW_IMPOSSIBLE, detail=version.windows.why(key))
     return When(at, version.windows.why(key) if at > due_at else "", opens)
