@@ -324,8 +324,8 @@ def test_what_a_launch_was_expected_to_do_stands_beside_what_it_did(tmp_path, ca
     assert run(["backtest", "--db", str(tmp_path / "k.db")]) == 0
     shown = capsys.readouterr().out
     assert "five · list eight" in shown and "├───" in shown and "●" in shown
-    assert "2 of 2 figures of 1 launch that is over lie in their range (100%; 80% are to)" in shown
-    assert "Too few launches to tell" in shown
+    assert "2 of 2 figures of 1 launch or week that is over lie in their range (100%; 80% are to)" in shown
+    assert "Too few launches and weeks to tell" in shown
     assert "Left out: 3 figures that came exactly as was certain beforehand" in shown
     with attending(settings, "the tests") as service:
         _launched_on_trial(Api(service))

@@ -216,7 +216,7 @@ def test_a_backtest_tells_what_is_left_out_and_what_is_not(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     certain, missed = Held("entered", 9, 9, 9), Held("converted", 0, 0, 3)
     *_, share, _, out = told_of(capsys, [[certain, missed]])
-    assert share.startswith("0 of 1 figures of 1 launch that is over lie in their range (0%")
+    assert share.startswith("0 of 1 figures of 1 launch or week that is over lie in their range (0%")
     assert out.startswith(
         "Left out: 1 figure that came exactly as was certain beforehand. What was certain and"
     )

@@ -1,4 +1,4 @@
-"""`kaskad backtest`: forecasts of launches beside what happened, and how often their ranges held."""
+"""`kaskad backtest`: forecasts of launches and weeks beside what happened, and how often ranges held."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kaskad.cli.screens.prose import tell, terminal
 
 WIDE = 100  # columns: in fewer the pictures are smaller, so that figures keep theirs
 VERDICTS = {
-    "few": "Too few launches to tell whether that is chance: from ten on more can be said.",
+    "few": "Too few launches and weeks to tell whether that is chance: from ten on more can be said.",
     "good": "That fits what was promised.",
     "narrow": "The ranges hold too little: what happens is less certain than the forecasts say.",
     "wide": "The ranges hold more than they need to: what happens is more certain than the forecasts say.",
@@ -44,7 +44,7 @@ def backtest(
 ) -> None:
     """Hold what was forecast of launches, and of weeks of new versions, against what has happened since.
 
-    A range is to hold eight of ten outcomes: how many it held of launches that are over is told at the end.
+    A range is to hold eight of ten outcomes: how many it held of what is over is told at the end.
     """
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
@@ -56,7 +56,7 @@ def backtest(
         typer.echo(as_text(found))
         return
     if not found["launches"]:
-        tell("No launch has been forecast yet: `kaskad launch` makes a forecast of each and keeps it.")
+        tell("No launch has been forecast yet, and no week after a new version: each will be, and is kept.")
         return
     for one in found["launches"]:
         _print(one)
@@ -102,17 +102,18 @@ def _print_calibration(told: dict[str, Any]) -> None:
 
     whole = told["whole"]
     if told["share"] is None and told["certain"]:
-        tell("Of the launches that are over all was certain beforehand, and came so: nothing to tell yet.")
+        tell("Of what is over all was certain beforehand, and came so: nothing to tell yet.")
         return
     if told["share"] is None:
-        tell("No launch is over yet: how far forecasts can be trusted is told once some are.")
+        tell("Nothing that was forecast is over yet: once something is, it is told how far forecasts hold.")
         return
     rows = [(one["figure"], one["below"], one["inside"], one["above"]) for one in told["figures"]]
     typer.echo(table(("FIGURE", "BELOW", "IN THE RANGE", "ABOVE"), rows))
     count = whole["below"] + whole["inside"] + whole["above"]
-    launches = "1 launch that is" if told["launches"] == 1 else f"{told['launches']} launches that are"
+    number = told["launches"]
+    of = "1 launch or week that is" if number == 1 else f"{number} launches and weeks that are"
     tell(
-        f"{whole['inside']} of {count} figures of {launches} over lie in their "
+        f"{whole['inside']} of {count} figures of {of} over lie in their "
         f"range ({told['share']:.0%}; 80% are to).", bold=True,
     )  # fmt: skip
     tell(VERDICTS[told["verdict"]])

@@ -236,9 +236,9 @@ class CountedView(View):
 
 
 class CalibrationView(View):
-    """How far forecasts can be trusted, by the launches that are over."""
+    """How far forecasts can be trusted, by the launches and weeks that are over."""
 
-    launches: Annotated[int, Field(description="Those with a figure that is counted.")]
+    launches: Annotated[int, Field(description="Launches and weeks with a figure that is counted.")]
     certain: Annotated[
         int,
         Field(
@@ -250,7 +250,7 @@ class CalibrationView(View):
     share: Annotated[float | None, Field(description="Of figures in their range: 0.8 is right; null: none.")]
     believed: Annotated[
         RangeView | None,
-        Field(description="Where that share may truly lie (95 %); figures of one launch count as one."),
+        Field(description="Where that share may truly lie (95 %); those of one launch or week count as one."),
     ]
     verdict: Annotated[
         str, Field(description="few: nothing is known yet; good; narrow: ranges hold too little; wide.")
@@ -263,7 +263,7 @@ class CalibrationView(View):
 
 
 class BacktestView(View):
-    """The last launches that were forecast, the latest first, and what came of all their forecasts."""
+    """The last launches and weeks that were forecast, the latest first, and what came of it all."""
 
     launches: list[HindsightView]
     calibration: CalibrationView
@@ -274,7 +274,7 @@ def backtest(
     office: InOffice, counted: Counted,
     cascade: Annotated[str, Query(max_length=64, description="Of this one; else of all.")] = "",
 ) -> BacktestView:  # fmt: skip
-    """Hold what was forecast of the last launches against what happened, and count how often ranges held."""
+    """Hold what was forecast of launches and weeks against what happened; count how often ranges held."""
     told = counted.soon(
         lambda: hindsight.of_cascade(office, cascade) if cascade else hindsight.of_all(office)
     )

@@ -22,7 +22,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Figure = Annotated[str, Query(pattern=r"^[a-z]{0,20}$")]
 USUAL = "reached"
 VERDICTS = {
-    "few": N_("Too few launches are over to tell: this may be chance. From %(enough)s on more can be said."),
+    "few": N_("Too few launches and weeks are over: it may be chance. From %(enough)s on more can be said."),
     "good": N_("That is what was promised: forecasts may be relied on as far as their ranges go."),
     "narrow": N_("What happens is less certain than the forecasts say: leave more room when you plan."),
     "wide": N_("What happens is more certain than the forecasts say: you may plan closer."),
@@ -33,7 +33,7 @@ VERDICTS = {
 def forecasts(
     office: InOffice, request: Request, seen: Reader, slug: Slug, figure: Figure = USUAL
 ) -> Response:
-    """Show a cascade's launches, what was expected of each, and what has become of it."""
+    """Show a cascade's launches and weeks, what was expected of each, and what has become of it."""
     look, figures = look_of(request, seen), figures_of(request)
     overview = cascades.find(office, slug).overview
     everywhere = figures.hindsight_everywhere(office)
