@@ -11,7 +11,10 @@ from kaskad.analytics.control import everybody
 from kaskad.cli.root import run
 from kaskad.config import Settings
 from kaskad.domain.control import drawn
-from kaskad.domain.policy import ControlGroup
+from kaskad.domain.definition import to_cascade
+from kaskad.domain.entering import share
+from kaskad.domain.policy import ControlGroup, Policy
+from kaskad.domain.version import prepare
 from kaskad.store import trials
 from kaskad.web.service import attending
 from support.api import Api
@@ -108,6 +111,7 @@ def test_the_forecast_is_that_of_the_worked_example_and_of_the_real_base(api, tm
     assert again.pop("over") and real.pop("over") and again == real  # when it is over hangs on the hour
     assert run(["forecast", "five", "--everybody", "--typical", "--db", api.service.db.name]) == 2
     _the_control_group_does_not_enter(api, text)
+    _who_is_held_out_is_known_of_people_who_are_all_asked(api, text)
     wrong = api.call("POST", "/cascades/five/forecast", {"segment": "none"})
     assert wrong.status_code == 404 and "segment" in wrong.json()["detail"]
     _what_has_no_account_is_said_first(api, text, file, capsys)
@@ -195,6 +199,24 @@ def _budgets_by_day_are_kept(api, text):
         assert (played[1]["messages"], played[2]["messages"] > 0) == (0, True) or not account
         assert played[1]["skipped"]["over_budget"] > 3, account
     assert api.call("PATCH", "/policy", {"budgets": []}).status_code == 200
+
+
+def _who_is_held_out_is_known_of_people_who_are_all_asked(api, text):
+    """And is nobody else than whom the engine holds out; of a sample it is a chance."""
+    assert api.call("PATCH", "/policy", {"holdout": {"service": 0}}).status_code == 200
+    text = text.replace("class: service", "class: service\nholdout: 50%")
+    version = prepare(0, 0, to_cascade(text, name="five.yaml"), Policy())
+    with api.service.db.read() as tx:
+        ids = everybody(tx, [1 << 62]).there.nonzero()[0].tolist()
+    held = sum(share(version, contact_id, "holdout") < 5_000 for contact_id in ids)
+    assert len(ids) == 10 and 0 < held < 10 and held != 5
+    asked = {"definition": text, "everybody": True}
+    told = api.post("/cascades/five/forecast", asked)
+    assert (told["held_out"], told["steps"][0]["arrived"]) == (held, 10 - held)
+    assert told["ranges"]["entered"] == {"low": 10 - held, "high": 10 - held}
+    some = api.post("/cascades/five/forecast", {**asked, "sample": 5})
+    assert some["held_out"] == 5 and some["ranges"]["entered"]["low"] < some["ranges"]["entered"]["high"]
+    api.call("PATCH", "/policy", {"holdout": {}})
 
 
 def _the_control_group_does_not_enter(api, text):

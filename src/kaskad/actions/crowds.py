@@ -198,6 +198,12 @@ class Asker:
             return round(size * may / len(ids))
         return may + round((size - len(ids)) * (1 - control.share_at(self._start) / 10_000))
 
+    def treated(self, ids: Sequence[int]) -> Sequence[int]:
+        """Return those whom the cascade itself does not hold out: of contacts that lot has long been cast."""
+        version, seeds = self._version, self._world.seeds
+        held = version.held_share
+        return [each for each in ids if each in seeds or entering.share(version, each, "holdout") >= held]
+
     def _outside(self, ids: Sequence[int]) -> Sequence[int]:
         """Return those who are not in the control group."""
         control = self._version.control

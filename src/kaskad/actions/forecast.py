@@ -238,8 +238,13 @@ class _Making:
             self._size, entering = size, self.asker.entering(size)
             self._people = People(entering, kinds, held, typical=True, others=others)
         else:
-            kinds, self._passed = self.asker.real(people.ids)
-            self._size, entering = people.size, self.asker.entering(people.size, people.ids)
+            ids: Sequence[int] = people.ids
+            size = people.size
+            if not others and size == len(ids):  # all are known: who is held out is no chance
+                ids, held = self.asker.treated(ids), 0
+                size = len(ids)
+            kinds, self._passed = self.asker.real(ids)
+            self._size, entering = people.size, self.asker.entering(size, ids)
             self._people = People(entering, kinds, held, others=others)
         self._plan = Plan(
             stages(cascade, self.asker.waiting), [step.channels[0] for step in cascade.steps],
