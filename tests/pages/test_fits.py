@@ -39,6 +39,18 @@ def test_a_long_address_and_a_long_id_wrap_in_the_list_of_contacts(visit, site):
         assert not place.evaluate(TOO_WIDE), "it is told whole"
 
 
+def test_an_address_breaks_before_its_at_on_a_phone(visit, site):
+    site.api.post("/contacts", {"external_id": "mara", "email": "mara.orlova@shop.example.org"})
+    page = visit("viewer", language="ru", width="phone").goto("/contacts?q=mara")
+    page.set_viewport_size({"width": 375, "height": 812})
+    (told,) = page.locator(".clip", has_text="mara").all()
+    lines = told.evaluate("""each => [...each.childNodes].filter(one => one.nodeType === 3).map(one => {
+      const range = document.createRange(); range.selectNodeContents(one);
+      return range.getClientRects().length;
+    })""")
+    assert lines == [1, 1], "each half stands on a line of its own"
+
+
 SAID = """each => {
   const drawn = document.createElement("canvas").getContext("2d"), looks = getComputedStyle(each);
   drawn.font = looks.font;

@@ -164,6 +164,7 @@ def _environment(language: str) -> Environment:
     install(told.gettext, told.ngettext, newstyle=True, pgettext=told.pgettext)
     made.filters["code"] = _code
     made.filters["kept"] = _kept
+    made.filters["breaks"] = _breaks
     made.globals.update(asset=static.address, built=static.there, channel_icons=CHANNEL_ICONS)
     return made
 
@@ -171,6 +172,11 @@ def _environment(language: str) -> Environment:
 def _kept(values: Mapping[str, str]) -> dict[str, str]:
     """Return the parameters of an address that say something."""
     return {name: value for name, value in values.items() if value}
+
+
+def _breaks(address: str) -> Markup:
+    """Return an address that breaks before its @, where it is too long for its place."""
+    return Markup("<wbr>@").join(address.split("@"))
 
 
 def _code(told: str) -> Markup:
