@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from kaskad.actions import bill_job, bills
 from kaskad.actions.messages import money
-from kaskad.domain.bill import MEANINGS, Reader, propose
+from kaskad.domain.bill import MEANINGS, Reader, propose, shift_of
 from kaskad.domain.cascade import Money
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.terms import Channel, Kind, Reason
@@ -124,6 +124,27 @@ def test_a_bill_is_held_against_our_count_and_taken_over_once(either, monkeypatc
     assert costs(stage, people) == after and stage.rows("reserved_money", id=1)[0][0] == sum(after)
     stage.receipt(people[2], Kind.DELIVERED)
     assert costs(stage, people) == after, "a receipt that tells no cost leaves what was billed"
+
+
+@pytest.mark.parametrize(("hours", "zone"), [(-2, "-02:00"), (5.5, "+05:30"), (0, "")])
+def test_a_bill_whose_times_are_of_another_zone_says_of_which(either, hours, zone):
+    stage, office, _ = world(either)
+    lines = [line(stage, n, late_s=round(hours * 3600) + 20) for n in range(8) if n != 6]
+    data = (HEAD + "".join(lines)).encode()
+    told = bills.start(office, "sms", data, "zone.csv", {}, 30.0).report
+    assert (told.matched, told.unknown) == ((0, 7) if hours else (7, 0))
+    assert (told.shift_minutes, told.zone) == (hours * 60, zone)
+
+
+def test_lines_that_agree_in_no_shift_are_of_no_zone():
+    hour = 3_600_000
+    assert shift_of([(n * hour, [2 * n * hour]) for n in range(20)]) == 0
+    assert shift_of([(n * hour, [(n - 3) * hour, 5]) for n in range(20)]) == 180
+    assert shift_of([(n * hour, [(n - 3) * hour]) for n in range(4)]) == 0, "too few to tell"
+    assert shift_of([(n * hour, [(n - 3) * hour] if n % 2 else []) for n in range(20)]) == 0, (
+        "half is not most"
+    )
+    assert shift_of([]) == 0
 
 
 def test_a_bill_that_cannot_be_read_is_refused_with_what_to_do(db, monkeypatch):

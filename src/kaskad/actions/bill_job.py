@@ -16,7 +16,7 @@ from msgspec import Struct, structs
 
 from kaskad.actions.office import Office
 from kaskad.domain import sms
-from kaskad.domain.bill import Line, Reader, country_at, minor_of, reason_of
+from kaskad.domain.bill import Line, Reader, country_at, minor_of, reason_of, shift_of
 from kaskad.domain.entering import ADDRESS_CHANNEL
 from kaskad.domain.errors import Conflict, KaskadError
 from kaskad.domain.ledger import held_of
@@ -42,6 +42,8 @@ PAGE = 10_000  # messages compared at once
 SHOWN = 200  # of each kind, in the report
 _FAULTS = 100  # lines of a piece that are left out because of a defect: more are not the lines' fault
 WINDOW_MS = 15 * 60_000  # how far a bill's time and ours may lie apart, where no id says which message it is
+SHIFT_MS = 14 * 3_600_000  # how far apart they are looked for where zones may have been taken for others
+STRAYS = 500  # lines of no message that are asked for that
 _REST_S = 0.002  # between pieces, for the engine's thread
 _START = (0, 0, -1)
 
@@ -75,6 +77,7 @@ class Job:
         self._channel = ADDRESS_CHANNEL.get(account.channel.code, account.channel.code)
         self._seen = _Seen()
         self._unknowns: list[Unknown] = []
+        self._strays: list[Line] = []
 
     def run(self) -> None:
         """Read the bill, compare it, and keep how that ended."""
@@ -113,7 +116,7 @@ class Job:
         faults = 0
 
         def attempt(part: Sequence[Told]) -> None:
-            before, told = structs.replace(self._seen), len(self._unknowns)
+            before, told, strays = structs.replace(self._seen), len(self._unknowns), len(self._strays)
             try:
                 lines = [line for one in part if (line := self._line(one.row, one.cells, one.problem))]
                 with self._office.read() as tx:
@@ -121,7 +124,7 @@ class Job:
                 self._advance(len(part), rows)
             except Exception:
                 self._seen = before
-                del self._unknowns[told:]
+                del self._unknowns[told:], self._strays[strays:]
                 raise
 
         def aside(one: Told, failure: Exception) -> None:
@@ -199,6 +202,8 @@ class Job:
                 self._seen.unknown += 1
                 self._seen.unknown_micros += line.micros
                 self._note(Unknown(line.row, line.micros))
+                if line.phone and line.at is not None and len(self._strays) < STRAYS:
+                    self._strays.append(line)
         return [
             (*key, self._bill.id, *self._sum(own), _line_id(own, guessed))
             for key, own in sorted(sums.items())
@@ -255,11 +260,7 @@ class Job:
         spans: dict[str, list[int]] = defaultdict(list)
         for line in lines:
             spans[line.phone].append(line.at or 0)
-        rows = tx.many("messages_to", [
-            (self._channel, phone, self._account.id, min(times) - WINDOW_MS, max(times) + WINDOW_MS,
-             self._bill.id)
-            for phone, times in sorted(spans.items())
-        ])  # fmt: skip
+        rows = self._sent_to(tx, spans, WINDOW_MS)
         sent: dict[str, list[tuple[int, MessageKey, int | None]]] = defaultdict(list)
         for value, contact_id, run_id, step, at, body, taken in rows:
             to, parts = self._went(body)
@@ -286,6 +287,31 @@ class Job:
                     same[line.id] = key
         return found
 
+    def _sent_to(self, tx: Transaction, times: Mapping[str, Sequence[int]], around_ms: int) -> list[Row]:
+        """Return what the account has sent to these phones about these times."""
+        return tx.many("messages_to", [
+            (self._channel, phone, self._account.id, min(own) - around_ms, max(own) + around_ms,
+             self._bill.id)
+            for phone, own in sorted(times.items())
+        ])  # fmt: skip
+
+    def _shift(self, tx: Transaction, matched: int) -> tuple[int, str]:
+        """Return by how many minutes times seem to be of another zone, and of which; 0: they do not."""
+        if self._seen.unknown <= matched or not self._strays:
+            return 0, ""
+        times, sent = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
+        for line in self._strays:
+            times[line.phone].append(line.at or 0)
+        for value, _, _, _, at, _, taken in self._sent_to(tx, times, SHIFT_MS):
+            if not taken:
+                sent[value].append(at)
+        minutes = shift_of(
+            (at, [one for one in sent[line.phone] if abs(one - at) <= SHIFT_MS])
+            for line in self._strays
+            if (at := line.at) is not None
+        )
+        return minutes, self._reader.zone_of(self._strays[0].at or 0, minutes) if minutes else ""
+
     def _same(self, tx: Transaction, lines: Sequence[Line]) -> dict[str, MessageKey]:
         """Return by id which messages lines of earlier pieces were found to be of."""
         asked = sorted({(self._bill.id, line.id) for line in lines if line.id})
@@ -302,11 +328,13 @@ class Job:
 
     def _compared(self) -> Report:
         with self._office.read() as tx:
-            return compare(tx, self._bill, self._account.channel, Report(
+            report = compare(tx, self._bill, self._account.channel, Report(
                 lines=self._seen.lines, total_micros=self._seen.micros, unknown=self._seen.unknown,
                 unknown_micros=self._seen.unknown_micros, unread=self._seen.unread, since=self._seen.since,
                 until=self._seen.until, unknowns=tuple(sorted(self._unknowns, key=lambda one: one.row)),
             ))  # fmt: skip
+            shift_minutes, zone = self._shift(tx, report.matched)
+            return structs.replace(report, shift_minutes=shift_minutes, zone=zone)
 
 
 def _line_id(lines: Sequence[Line], guessed: Mapping[int, MessageKey]) -> str | None:

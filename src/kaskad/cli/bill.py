@@ -115,6 +115,11 @@ def report(told: Mapping[str, Any]) -> Iterator[str]:
         ("lines that cannot be read", f"{told['unread']:,}", "", ""),
     ]
     yield table(("", "COUNT", "BILLED", "OURS"), rows)
+    if told["zone"]:
+        yield (
+            f"Most lines that fit no message would, were their times of the zone {told['zone']}: write it "
+            f"behind them, such as 2026-11-30 14:05{told['zone']}."
+        )
     if told["groups"]:
         yield "\nDifferences:"
         groups = [

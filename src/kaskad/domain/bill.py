@@ -6,8 +6,9 @@ Any provider's file will do: columns are told by their headers, in English or Ru
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation, Overflow
 from functools import lru_cache
 from typing import Literal
@@ -18,8 +19,10 @@ from msgspec import Struct
 from kaskad.domain.address import BadAddress, country_of, normalise_phone
 from kaskad.domain.errors import Invalid
 from kaskad.domain.money import DIGITS
+from kaskad.domain.policy import MINUTE
 from kaskad.domain.worded import worded
 
+FEW_LINES = 5  # of fewer the times may agree by chance
 MEANINGS: dict[str, tuple[str, ...]] = {  # what a column is: headers, letters and digits only, the best first
     "amount": (
         "amount", "total", "totalprice", "totalcost", "cost", "charge", "price", "sum", "сумма", "итого",
@@ -171,10 +174,30 @@ class Reader:
             -micros if self.negative else micros, told("operator", "")[:60],
         )  # fmt: skip
 
+    def zone_of(self, at: int, shift_minutes: int) -> str:
+        """Return which zone bare times are of, as +03:00, if they were so much too late as they were read."""
+        here = datetime.fromtimestamp(at / 1000, UTC).astimezone(self._zone).utcoffset() or timedelta()
+        minutes = round(here.total_seconds()) // 60 + shift_minutes
+        return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
     def micros(self, cells: Sequence[str]) -> int:
         """Return the amount of a line as it is written, in millionths."""
         place = self._places["amount"]
         return _micros(cells[place] if place < len(cells) else "")
+
+
+def shift_of(lines: Iterable[tuple[int, Collection[int]]]) -> int:
+    """Return by how many minutes the times of most lines are later than messages to the same numbers.
+
+    Told of each line are its time and those of the messages; counted is by half hours, as zones differ. 0: by
+    none that most have, or there are too few lines to tell.
+    """
+    votes: Counter[int] = Counter()
+    many = 0
+    for many, (at, sent) in enumerate(lines, 1):  # noqa: B007
+        votes.update({round((at - one) / (30 * MINUTE)) for one in sent})
+    best, count = max(votes.items(), key=lambda one: (one[1], -abs(one[0])), default=(0, 0))
+    return 30 * best if many >= FEW_LINES and 2 * count > many else 0
 
 
 @lru_cache(10_000)

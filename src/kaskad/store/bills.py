@@ -61,7 +61,8 @@ class Report(Struct, frozen=True):
     """What a bill comes to, in minor units of its currency; `_micros` are millionths of its unit.
 
     `matched` are messages, all others lines. Lists hold the first of each; `taken` how many were corrected,
-    `untaken` how many a defect kept from it.
+    `untaken` how many a defect kept from it. `shift_minutes`: by so much the times of most lines that fit no
+    message are later than what went to the same numbers, as they would be read in `zone`.
     """
 
     lines: int = 0
@@ -83,6 +84,8 @@ class Report(Struct, frozen=True):
     missing: tuple[Missing, ...] = ()
     taken: int = 0
     untaken: int = 0
+    shift_minutes: int = 0
+    zone: str = ""
 
 
 class Bill(Struct, frozen=True):

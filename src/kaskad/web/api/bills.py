@@ -105,6 +105,14 @@ class BillView(View):
     unbilled_held: Minor
     taken: Annotated[int, Field(description="Messages that were corrected.")]
     untaken: Annotated[int, Field(description="Messages that a defect has kept from being corrected.")]
+    shift_minutes: Annotated[
+        int,
+        Field(
+            description="By so much most lines that fit no message are later than what went to the same "
+            "numbers; 0: by nothing that most have."
+        ),
+    ]
+    zone: Annotated[str, Field(description="Of which zone their times would then be, such as +03:00.")]
     groups: list[GroupView]
     differences: list[DifferingView]
     unknowns: list[UnknownView]
@@ -117,7 +125,7 @@ class BillView(View):
             name: getattr(told, name)
             for name in ("lines", "total_micros", "matched", "billed", "held", "differing", "unknown",
                          "unknown_micros", "unread", "unbilled", "unbilled_held", "taken",
-                         "untaken")
+                         "untaken", "shift_minutes", "zone")
         }  # fmt: skip
         return cls(
             id=bill_text(bill.id), account=names.get(bill.account_id, ""), source=bill.source,
