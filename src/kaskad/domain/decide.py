@@ -3,7 +3,7 @@
 `decide` looks at everything known of a run (its row, its messages with their facts folded in, what
 happened to the run itself) and at the answers about its contact, and returns the run's next state.
 It does not ask what woke it, so calling it twice, late, or in another order changes nothing.
-The rules E1–E16 and C1–C10 are those of the field sheet; docs/architecture.md lists where each is.
+The rules E1–E16 and C1–C10 are those of the field; tests/docs/test_rules_of_the_heart.py lists where each is.
 """
 
 from __future__ import annotations
