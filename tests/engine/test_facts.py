@@ -345,6 +345,19 @@ def test_an_answer_from_a_number_that_several_people_have_is_of_who_was_written_
     assert threads == {last}
 
 
+def test_a_complaint_ends_advertising_at_the_address_for_all_who_have_it(either):
+    stage = Stage(either)
+    stage.cascade(PROMO + STEPS)
+    shared = {Channel.SMS: "+77010000001"}
+    ann, bob = (stage.person(name, addresses=shared) for name in ("ann", "bob"))
+    stage.event(ann, "left", cart_id=1)
+    stage.receipt(ann, Kind.COMPLAINED)
+    assert stage.outcome(ann) == "complained"
+    stage.passes("P30D")
+    stage.event(bob, "left", cart_id=2)
+    assert stage.states(bob) == {"sms": "no_consent", "chat": "sent"}
+
+
 def test_stops_on_two_channels_in_one_tick_both_count(db):
     stage = Stage(db)
     stage.cascade(HEAD + STEPS)

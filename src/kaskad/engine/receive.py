@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -11,6 +12,7 @@ from msgspec import Struct, field
 
 from kaskad.domain import keywords
 from kaskad.domain.consent import Scope
+from kaskad.domain.entering import ADDRESS_CHANNEL
 from kaskad.domain.event import ContactRef, EventIn
 from kaskad.domain.ids import contact_text, run_text
 from kaskad.domain.terms import Channel, Kind
@@ -41,6 +43,11 @@ class InboundIn(Struct, frozen=True):
     provider_id: str = ""  # of the message that it answers, where it names one
 
 
+class _Went(Struct):
+    to: str = ""
+
+
+_decode = msgspec.json.Decoder(_Went).decode
 Act = Callable[[Transaction], Sequence[Arrival]]
 
 
@@ -81,7 +88,7 @@ def receive(
         for act in delivery.acts:
             arrivals += act(tx)
     arrivals += _hold_clicks(hits)
-    return arrivals
+    return arrivals + _complained_beside(tx, arrivals)
 
 
 def _agreed(tx: Transaction, hits: list[Row]) -> list[Row]:
@@ -212,8 +219,9 @@ def _read_inbound(tx: Transaction, one: InboundIn) -> list[Arrival]:
     """Return what it tells of the contact: a refusal also of all others who have that address."""
     more: dict[str, str | int] = {"channel": one.channel.code, "text": one.text}
     stops = one.kind == Kind.REPLIED and keywords.is_stop(one.text)
-    if stops or (one.kind == Kind.UNSUBSCRIBED and one.channel is not Channel.EMAIL):
-        more["scope"] = Scope.CHANNEL.value  # told of a number or a chat, which knows nothing of topics
+    of_address = one.kind == Kind.UNSUBSCRIBED and one.channel is not Channel.EMAIL
+    if stops or of_address or one.kind == Kind.COMPLAINED:
+        more["scope"] = Scope.CHANNEL.value  # a number or a chat knows nothing of topics
     told = msgspec.json.encode(more).decode()
     place: Row | None = None
     if one.provider_id:
@@ -227,14 +235,33 @@ def _read_inbound(tx: Transaction, one: InboundIn) -> list[Arrival]:
         if not known:
             return []
         place = (_written_to(tx, known, one), 0, -1)
-    kind = Kind.UNSUBSCRIBED.value if stops else one.kind
+    found = [Arrival(place[0], place[1], place[2], one.kind, one.event, one.at, told)]
+    if refuses:
+        found += [_refused(other, one.event, one.at, told) for other in known if other != place[0]]
+    return found
+
+
+def _refused(contact_id: int, event: str, at: int, told: str) -> Arrival:
+    """Return the refusal of somebody at whose address another one has refused."""
+    return Arrival(contact_id, 0, -1, Kind.UNSUBSCRIBED.value, event, at, told)
+
+
+def _complained_beside(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Arrival]:
+    """Return the refusals of all others at whose address somebody has complained about a message."""
+    told = [one for one in arrivals if one.kind == Kind.COMPLAINED.value and one.run_id]
+    if not told:
+        return []
+    rows = tx.many("went_to", sorted({(one.contact_id, one.run_id, one.step) for one in told}))
+    went = {row[:3]: (ADDRESS_CHANNEL.get(row[3]) or row[3], _decode(row[4]).to) for row in rows}
+    sharers: dict[tuple[int, str], list[int]] = defaultdict(list)
+    for channel, value, contact_id, _ in tx.many("contacts_by_address", sorted(set(went.values()))):
+        sharers[channel, value].append(contact_id)
     return [
-        Arrival(place[0], place[1], place[2], one.kind, one.event, one.at, told),
-        *[
-            Arrival(other, 0, -1, kind, one.event, one.at, told)
-            for other in known
-            if refuses and other != place[0]
-        ],
+        _refused(other, one.event, one.at, f'{{"channel":{place[0]},"scope":"{Scope.CHANNEL.value}"}}')
+        for one in told
+        if (place := went.get((one.contact_id, one.run_id, one.step)))
+        for other in sorted(sharers[place])
+        if other != one.contact_id
     ]
 
 

@@ -403,6 +403,17 @@ SELECT b.contact_id, b.run_id, b.step, b.body
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
   JOIN message_bodies b ON b.contact_id = k.contact_id AND b.run_id = k.run_id AND b.step = k.step;
 
+-- name: went_to (sqlite)
+SELECT m.contact_id, m.run_id, m.step, m.channel, b.body FROM messages m
+  JOIN message_bodies b ON b.contact_id = m.contact_id AND b.run_id = m.run_id AND b.step = m.step
+ WHERE m.contact_id = :c1 AND m.run_id = :c2 AND m.step = :c3;
+
+-- name: went_to (postgresql)
+SELECT m.contact_id, m.run_id, m.step, m.channel, b.body
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
+  JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step
+  JOIN message_bodies b ON b.contact_id = k.contact_id AND b.run_id = k.run_id AND b.step = k.step;
+
 -- name: soft_bounces
 -- What was told of a contact's letters since then that may be soft bounces (10, 19), with the letter for its address.
 SELECT f.at, f.value, b.body FROM facts f
