@@ -431,20 +431,23 @@ def test_a_tick_that_waits_in_a_ring_with_another_at_a_budget_is_repeated(
     paid(stage, SpendingLimit("100000 KZT", "month"))
     cascade_id = stage.cascade(THREE.replace("broadcast: everybody", "event: left"))
     ann = stage.person("ann")
-    held, tries = threading.Event(), count()
+    held, spends, tries = threading.Event(), threading.Event(), count()
     spent = spending.spent
 
     def looked(tx: Transaction, *given: Any) -> object:
         if not next(tries):
+            spends.set()
             assert held.wait(20)
-            tx.one("reserved_money", id=cascade_id + 1)  # waits for the other one, who then waits for us
+            until(lambda: waits_for_a_lock(other))
+            tx.one("reserved_money", id=cascade_id + 1)  # waits for the other one, who waits for us
         return spent(tx, *given)
 
     def wait_for_each_other() -> None:
         with other.write() as tx:
+            tx.script("SET LOCAL deadlock_timeout = '1min'")  # the tick sees the ring first, and is refused
             assert tx.one("reserved_money", id=cascade_id + 1)
             held.set()
-            until(lambda: waits_for_a_lock(other))
+            assert spends.wait(20)
             tx.one("lock_spending")
 
     stage.cascade(THREE.replace("cascade: three", "cascade: other"))

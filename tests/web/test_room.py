@@ -3,10 +3,11 @@
 import select
 import socket
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
 import pytest
+from msgspec import structs
 
 from kaskad.config import Settings
 from kaskad.web.app import build_app
@@ -22,20 +23,33 @@ SETTINGS = Settings(
 HEAD = b"POST /hooks/own HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
 
 
-@pytest.fixture(scope="module", params=["server", "porter"])
-def at(request):
-    """Yield a server with little patience and room; its webhooks it takes itself, or a process of its own."""
+@contextmanager
+def serving(kind, settings):
+    """Run a server with little room; its webhooks it takes itself, or a process of its own."""
     intake = Intake()
     intake.site = lambda key: None
     world = SimpleNamespace(signer=SIGNER, link_hosts=frozenset(), accounts=intake.accounts)
-    app = build_app(intake, SIGNER, wall, SETTINGS)
-    porter = Porter(intake, world, app.hooks, SETTINGS) if request.param == "porter" else None
-    server = Server(app, SETTINGS, porter=porter, long=frozenset({b"/long"}))
+    app = build_app(intake, SIGNER, wall, settings)
+    porter = Porter(intake, world, app.hooks, settings) if kind == "porter" else None
+    server = Server(app, settings, porter=porter, long=frozenset({b"/long"}))
     server.start()
     if porter:
         start(server, porter)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module", params=["server", "porter"])
+def at(request):
+    with serving(request.param, SETTINGS) as server:
+        yield server
+
+
+@pytest.fixture(params=["server", "porter"])
+def patient(request):
+    """Yield a server that refuses nothing for the time it takes, however busy the machine is."""
+    with serving(request.param, structs.replace(SETTINGS, request_seconds="60")) as server:
+        yield server
 
 
 def status_of(line: socket.socket) -> tuple[int, bytes]:
@@ -88,9 +102,9 @@ def test_what_is_long_has_the_longer_the_more_of_it_comes(at):
         assert answer(line)[0] == 200
 
 
-def test_beyond_what_may_be_kept_of_all_that_is_not_whole_it_is_refused_and_short_ones_are_not(at):
+def test_beyond_what_may_be_kept_of_all_that_is_not_whole_it_is_refused_and_short_ones_are_not(patient):
     sent = whole(told("big"), 400_000)
-    with line_to(at) as first, line_to(at) as second, line_to(at) as third:
+    with line_to(patient) as first, line_to(patient) as second, line_to(patient) as third:
         lines = [first, second, third]
         for line in lines:
             with suppress(ConnectionError):
@@ -98,7 +112,7 @@ def test_beyond_what_may_be_kept_of_all_that_is_not_whole_it_is_refused_and_shor
         [refused], _, _ = select.select(lines, [], [], 20)
         status, said = status_of(refused)
         assert status == 503 and b"retry-after: 5" in said
-        with line_to(at) as small:
+        with line_to(patient) as small:
             small.sendall(request(told("small"))[:-5])
             time.sleep(0.1)
             small.sendall(request(told("small"))[-5:])
@@ -109,7 +123,7 @@ def test_beyond_what_may_be_kept_of_all_that_is_not_whole_it_is_refused_and_shor
                 assert answer(line)[0] == 200
 
     def goes():
-        with line_to(at) as again:
+        with line_to(patient) as again:
             again.sendall(sent[:380_000])
             time.sleep(0.05)
             again.sendall(sent[380_000:])
