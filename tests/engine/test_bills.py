@@ -136,6 +136,12 @@ def test_a_bill_whose_times_are_of_another_zone_says_of_which(either, hours, zon
     assert (told.shift_minutes, told.zone) == (hours * 60, zone)
 
 
+def test_times_that_no_zone_explains_are_of_none():
+    reader = Reader(["phone", "at", "amount"], "KZT", "KZ", "Asia/Almaty")
+    assert reader.zone_of(1_796_000_000_000, -120) == "+03:00"
+    assert reader.zone_of(1_796_000_000_000, 720) == "", "a PM was lost"
+
+
 def test_lines_that_agree_in_no_shift_are_of_no_zone():
     hour = 3_600_000
     assert shift_of([(n * hour, [2 * n * hour]) for n in range(20)]) == 0

@@ -310,7 +310,8 @@ class Job:
             for line in self._strays
             if (at := line.at) is not None
         )
-        return minutes, self._reader.zone_of(self._strays[0].at or 0, minutes) if minutes else ""
+        zone = self._reader.zone_of(self._strays[0].at or 0, minutes) if minutes else ""
+        return (minutes, zone) if zone else (0, "")
 
     def _same(self, tx: Transaction, lines: Sequence[Line]) -> dict[str, MessageKey]:
         """Return by id which messages lines of earlier pieces were found to be of."""

@@ -175,9 +175,14 @@ class Reader:
         )  # fmt: skip
 
     def zone_of(self, at: int, shift_minutes: int) -> str:
-        """Return which zone bare times are of, as +03:00, if they were so much too late as they were read."""
+        """Return which zone bare times are of, as +03:00, if they were so much too late as they were read.
+
+        Empty where there is no such zone: 12 hours off may be a lost PM.
+        """
         here = datetime.fromtimestamp(at / 1000, UTC).astimezone(self._zone).utcoffset() or timedelta()
         minutes = round(here.total_seconds()) // 60 + shift_minutes
+        if not -12 * 60 <= minutes <= 14 * 60:
+            return ""
         return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
     def micros(self, cells: Sequence[str]) -> int:
