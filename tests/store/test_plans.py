@@ -311,12 +311,7 @@ def test_figures_look_at_no_more_counts_than_they_tell(
     name: str, asked: Any, way: str, tmp_path: Path
 ) -> None:
     """Of a million runs there are as many courses, and half a million counts of hours."""
-    db = open_database(f"sqlite:{tmp_path / 'k.db'}")
-    upgrade(db)
-    text = f"EXPLAIN QUERY PLAN {statements('sqlite')[name].text}"
-    with closing(db), closing(apsw.Connection(str(tmp_path / "k.db"))) as connection:
-        ids = {"ids": apsw.carray(array("q", [1, 2]))} if ":ids" in text else {}
-        plan = [row[3] for row in connection.execute(text, asked | ids)]
+    plan = plan_of(name, asked, tmp_path)
     assert way in plan and not [step for step in plan if step.startswith(("SCAN k", "SCAN run_courses"))]
 
 
@@ -334,13 +329,18 @@ def test_whose_lists_are_asked_for_is_not_looked_for_among_all_members(
     name: str, asked: Any, table: str, tmp_path: Path
 ) -> None:
     """Every launch to a segment leaves a list of all its people."""
-    db = open_database(f"sqlite:{tmp_path / 'k.db'}")
+    plan = plan_of(name, asked, tmp_path)
+    assert f"SEARCH {table} USING COVERING INDEX list_members_contact (contact_id=?)" in plan
+
+
+def plan_of(name: str, asked: Any, folder: Path) -> list[str]:
+    """Return the steps by which SQLite finds what a statement asks for, in a database of nobody."""
+    db = open_database(f"sqlite:{folder / 'k.db'}")
     upgrade(db)
     text = f"EXPLAIN QUERY PLAN {statements('sqlite')[name].text}"
-    with closing(db), closing(apsw.Connection(str(tmp_path / "k.db"))) as connection:
+    with closing(db), closing(apsw.Connection(str(folder / "k.db"))) as connection:
         ids = {"ids": apsw.carray(array("q", [1, 2]))} if ":ids" in text else {}
-        plan = [row[3] for row in connection.execute(text, asked | ids)]
-    assert f"SEARCH {table} USING COVERING INDEX list_members_contact (contact_id=?)" in plan
+        return [row[3] for row in connection.execute(text, asked | ids)]
 
 
 def test_every_index_is_there_for_a_statement(tmp_path: Path) -> None:
