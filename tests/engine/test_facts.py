@@ -9,7 +9,7 @@ from kaskad.domain.policy import HOUR, Policy
 from kaskad.domain.terms import Channel, Kind, Outcome, Reason
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.ingest import Ingest
-from kaskad.engine.receive import InboundIn
+from kaskad.engine.receive import Delivery, InboundIn, receive
 from kaskad.providers.base import Receipt
 from kaskad.store import contacts
 from kaskad.store.contacts import Consent, Contact
@@ -356,6 +356,30 @@ def test_a_complaint_ends_advertising_at_the_address_for_all_who_have_it(either)
     stage.passes("P30D")
     stage.event(bob, "left", cart_id=2)
     assert stage.states(bob) == {"sms": "no_consent", "chat": "sent"}
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["of a message", "of an address"])
+def test_a_complaint_by_an_address_refuses_once_for_each_who_has_it(db, named):
+    stage = Stage(db)
+    stage.cascade(PROMO + STEPS)
+    able = stage.world.accounts.capabilities
+    able.update({account: replace(own, echoes_reference=False) for account, own in able.items()})
+    number = "+77010000001"
+    ann, bob = (stage.person(name, addresses={Channel.SMS: number}) for name in ("ann", "bob"))
+    stage.answer = lambda parcel: None
+    stage.event(ann, "left", cart_id=1)
+    (parcel,) = stage.parcels
+    stage.engine.take_results([accepted(parcel, stage.clock.now(), "7:55")])
+    stage.works()
+    told = InboundIn(
+        Channel.SMS, number, Kind.COMPLAINED, "c", stage.clock.now(), account_id=parcel.account_id,
+        provider_id="7:55" if named else "",
+    )  # fmt: skip
+    with stage.db.write() as tx:
+        found = receive(tx, [Delivery(None, inbound=[told])], stage.clock.now())
+    assert [(one.contact_id, one.kind) for one in found] == [
+        (ann, Kind.COMPLAINED), (bob, Kind.UNSUBSCRIBED)
+    ]  # fmt: skip
 
 
 def test_stops_on_two_channels_in_one_tick_both_count(db):

@@ -226,7 +226,8 @@ def _read_inbound(tx: Transaction, one: InboundIn) -> list[Arrival]:
     place: Row | None = None
     if one.provider_id:
         place = tx.one("by_provider_id", account_id=one.account_id, provider_id=one.provider_id)
-    refuses = stops or one.kind in (Kind.UNSUBSCRIBED, Kind.COMPLAINED)
+    complains = one.kind == Kind.COMPLAINED and place is None  # else it is found whom its message concerns
+    refuses = stops or one.kind == Kind.UNSUBSCRIBED or complains
     known: list[int] = []
     if place is None or refuses:
         rows = tx.many("contacts_by_address", [(one.channel.code, one.address)])
