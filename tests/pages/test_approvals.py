@@ -62,8 +62,8 @@ def test_an_approver_reads_what_waits_and_approves_it(site, visit, asked):
     expect(page.get_by_text("1 текст согласован.")).to_be_visible()
     expect(page.get_by_role("cell", name="carts: шаг letter")).to_be_visible()
     assert waiting(site, "carts") == ["step note, variant a", "step note, variant b"]
-    part.get_by_role("button", name="Согласовать все").click()
-    page.get_by_role("dialog").get_by_role("button", name="Согласовать все").click()
+    part.get_by_role("button", name="Одобрить все").click()
+    page.get_by_role("dialog").get_by_role("button", name="Одобрить все").click()
     expect(page.get_by_text("2 текста согласованы.")).to_be_visible()
     assert waiting(site, "carts") == []
     page = opened.goto("/approvals/carts")
